@@ -1,0 +1,86 @@
+// 160-bit identifiers of the XOR space: nodes, keys and clusters. Distinct types that cannot be mixed up, one
+// implementation. Byte 0 is the most significant; bit 0 is the most significant bit of byte 0.
+#pragma once
+
+#include <array>
+#include <compare>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "base/result.h"
+
+namespace reef {
+
+inline constexpr std::size_t kIdBytes = 20;
+inline constexpr int kIdBits = 160;
+
+// XOR of two ids, ordered as an unsigned 160-bit integer (Kademlia 2002, §2.1).
+struct Distance {
+  std::array<std::uint8_t, kIdBytes> bytes{};
+  auto operator<=>(const Distance&) const = default;
+  // Leading zero bits, 0..160: the length of the prefix that the two ids share.
+  [[nodiscard]] int leading_zeros() const;
+};
+
+template <class Tag>
+struct Id {
+  std::array<std::uint8_t, kIdBytes> bytes{};
+
+  auto operator<=>(const Id&) const = default;
+  [[nodiscard]] bool is_zero() const { return *this == Id{}; }
+  [[nodiscard]] bool bit(int index) const { return (bytes[index / 8] >> (7 - index % 8)) & 1; }
+  void set_bit(int index, bool value) {
+    const auto mask = static_cast<std::uint8_t>(1u << (7 - index % 8));
+    bytes[index / 8] = static_cast<std::uint8_t>(value ? bytes[index / 8] | mask : bytes[index / 8] & ~mask);
+  }
+  // The same bits under another name, where the space is shared (a node's place is compared with a key's).
+  template <class Other>
+  [[nodiscard]] Other as() const {
+    return Other{bytes};
+  }
+};
+
+using NodeId = Id<struct NodeTag>;        // SHA-256(Ed25519 public key)[0:20]
+using Key = Id<struct KeyTag>;            // HMAC-SHA-256(network key, domain | name)[0:20]
+using ClusterId = Id<struct ClusterTag>;  // zero: the global cluster of level 0
+
+namespace detail {
+Distance xor_bytes(std::span<const std::uint8_t, kIdBytes> a, std::span<const std::uint8_t, kIdBytes> b);
+std::string id_hex(std::span<const std::uint8_t, kIdBytes> bytes);
+Result<std::array<std::uint8_t, kIdBytes>> parse_id_hex(std::string_view text);
+}  // namespace detail
+
+template <class A, class B>
+[[nodiscard]] Distance distance(const Id<A>& a, const Id<B>& b) {
+  return detail::xor_bytes(a.bytes, b.bytes);
+}
+
+// 40 lower-case hex digits.
+template <class Tag>
+[[nodiscard]] std::string to_string(const Id<Tag>& id) {
+  return detail::id_hex(id.bytes);
+}
+
+// Exactly 40 hex digits, either case.
+template <class IdType>
+[[nodiscard]] Result<IdType> parse_id(std::string_view text) {
+  return detail::parse_id_hex(text).map([](const auto& bytes) { return IdType{bytes}; });
+}
+
+}  // namespace reef
+
+template <class Tag>
+struct std::hash<reef::Id<Tag>> {
+  // Ids are digests: their leading bytes are already uniform. Tables that strangers can fill with ids of their
+  // choice must hash with a secret instead.
+  std::size_t operator()(const reef::Id<Tag>& id) const noexcept {
+    std::size_t value = 0;
+    static_assert(sizeof(value) <= reef::kIdBytes);
+    for (std::size_t i = 0; i < sizeof(value); ++i) value = value << 8 | id.bytes[i];
+    return value;
+  }
+};
