@@ -1,0 +1,75 @@
+// Fills one Body, from the first byte of a response to a finished Object.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+
+#include "base/bytes.h"
+#include "base/crypto.h"
+#include "base/result.h"
+#include "proxy/store/body.h"
+#include "proxy/store/object.h"
+
+namespace reef::proxy {
+
+class Spool;
+
+struct BodyLimits {
+  std::size_t ram_object_bytes_max;  // longer bodies go to a file
+  std::uint64_t object_bytes_max;    // longer bodies are refused
+};
+
+// Belongs to one thread (the fill's owner). Made by Store::begin(); may outlive neither its Store nor the
+// Store's disk pool. Destroying it before finish() aborts.
+class BodyWriter {
+ public:
+  using Keep =
+      std::function<void(std::shared_ptr<const Object>)>;  // hands a finished object to the disk's queue
+
+  BodyWriter(const BodyLimits& limits, std::shared_ptr<Spool> spool,
+             std::optional<std::uint64_t> expected_bytes, Keep keep);
+  ~BodyWriter();
+  BodyWriter(const BodyWriter&) = delete;
+  BodyWriter& operator=(const BodyWriter&) = delete;
+
+  // The growing body, to be handed to readers at once.
+  [[nodiscard]] const std::shared_ptr<const Body>& body() const { return shared_; }
+
+  // Adds bytes and publishes them. Writes to the page cache when the body is in a file. Errors:
+  // StoreError::too_large (over object_bytes_max), ::longer_than_announced, ::no_space (disk full and the
+  // memory that stands in for it used up). After an error the body is broken and every further call fails.
+  [[nodiscard]] Result<> append(ByteView bytes);
+
+  // The response arrived in full: fills in head.body_bytes and head.body_digest, declares the body complete
+  // and queues the object for the disk where `persist` (it is usable at once; losing the race with a crash
+  // loses only the copy on disk). `promised`: the digest that a peer or the index announced. Errors:
+  // ::shorter_than_announced,
+  // ::digest_mismatch; the body is then broken. Call once.
+  [[nodiscard]] Result<std::shared_ptr<const Object>> finish(ObjectHead head,
+                                                             const std::optional<Sha256Digest>& promised = {},
+                                                             bool persist = true);
+
+  // No more will come: readers see `broken`, the temporary file goes. Nothing happens after finish().
+  void abort();
+
+ private:
+  [[nodiscard]] Result<> append_to_memory(ByteView bytes);
+  [[nodiscard]] Result<> append_to_file(ByteView bytes);
+  [[nodiscard]] Result<> move_to_file();
+  [[nodiscard]] std::shared_ptr<const Body> settled_body() const;
+  Error break_off(Error error);
+
+  const BodyLimits limits_;
+  const std::shared_ptr<Spool> spool_;
+  const Keep keep_;
+  std::shared_ptr<Body> body_;
+  std::shared_ptr<const Body> shared_;
+  std::uint64_t bytes_ = 0;
+  Sha256 digest_;
+  bool in_file_ = false;
+  bool ended_ = false;
+};
+
+}  // namespace reef::proxy
