@@ -1,0 +1,218 @@
+#include "tests/wan/network.h"
+
+#include <algorithm>
+#include <functional>
+
+namespace reef::wan {
+
+Network::Network(const Topology& topology, const NetworkOptions& options)
+    : topology_(topology), options_(options), random_(options.seed), hosts_(topology.hosts().size()) {
+  for (std::uint32_t i = 0; i < topology.hosts().size(); ++i) {
+    owners_[topology.hosts()[i].address] = {false, i};
+    owners_[topology.hosts()[i].address6] = {false, i};
+  }
+  for (std::uint32_t i = 0; i < topology.routers().size(); ++i) {
+    const Router& router = topology.routers()[i];
+    owners_[router.address] = {true, i};
+    owners_[router.address6] = {true, i};
+    silent_.push_back(router.silent);
+  }
+}
+
+void Network::on_packet(TimePoint now, HostIndex from, ByteView packet) {
+  ++counters_.received;
+  const auto info = parse_packet(packet);
+  if (!info) {
+    ++counters_.malformed;
+    return;
+  }
+  Endpoint& sender = hosts_[from];
+  if (sender.reach != Reach::up) {
+    ++counters_.cut;
+    return;
+  }
+  const auto left = sender.up.shaper.pass(now, packet.size());
+  if (!left) {
+    ++counters_.queue_full;
+    return;
+  }
+  if (is_lost(sender.up)) {
+    ++counters_.lost;
+    return;
+  }
+  const auto owner = owners_.find(info->destination);
+  if (owner == owners_.end()) {
+    // Nobody has this address: the first router has no route. Link-local chatter of the kernel is not
+    // answered.
+    const Hop first{topology_.hosts()[from].access, topology_.hosts()[from].last_mile};
+    if (info->destination.is_global_unicast()) {
+      answer(*left, from, first, packet, *info, IcmpError::network_unreachable);
+    }
+  } else if (owner->second.is_router) {
+    route_to_router(*left, from, owner->second.index, packet, *info);
+  } else {
+    route_to_host(*left, from, owner->second.index, packet, *info);
+  }
+}
+
+void Network::route_to_host(TimePoint left, HostIndex from, HostIndex to, ByteView packet,
+                            const PacketInfo& info) {
+  if (from == to) {  // the kernel keeps these to itself; a raw socket could still send one
+    ++counters_.malformed;
+    return;
+  }
+  const std::vector<Hop>& hops = path(from, to);
+  // Routers before the cut could still answer; where it runs is not modelled, so a cut path is silent as a
+  // whole.
+  if (is_cut(from, to)) {
+    ++counters_.cut;
+    return;
+  }
+  if (info.ttl <= hops.size()) {
+    const std::size_t last = info.ttl == 0 ? 0 : info.ttl - 1u;
+    answer(left, from, hops[last], packet, info, IcmpError::time_exceeded);
+    return;
+  }
+  if (hosts_[to].reach == Reach::unreachable) {
+    answer(left, from, hops.back(), packet, info, IcmpError::host_unreachable);
+    return;
+  }
+  Bytes arriving(packet.begin(), packet.end());
+  set_ttl(arriving, static_cast<std::uint8_t>(info.ttl - hops.size()));
+  schedule(left + hops.back().delay + topology_.hosts()[to].last_mile, to, arriving);
+}
+
+void Network::route_to_router(TimePoint left, HostIndex from, RouterIndex to, ByteView packet,
+                              const PacketInfo& info) {
+  const std::vector<Hop> hops = topology_.path_to_router(from, to);
+  if (info.ttl < hops.size()) {
+    const std::size_t last = info.ttl == 0 ? 0 : info.ttl - 1u;
+    answer(left, from, hops[last], packet, info, IcmpError::time_exceeded);
+    return;
+  }
+  if (silent_[to] || !may_have_error(packet, info)) return;
+  if (auto reply = answer_as_router(packet, info)) schedule(left + 2 * hops.back().delay, from, *reply);
+}
+
+void Network::answer(TimePoint left, HostIndex to, const Hop& hop, ByteView packet, const PacketInfo& info,
+                     IcmpError error) {
+  if (silent_[hop.router] || !may_have_error(packet, info)) return;
+  ++counters_.icmp_errors;
+  const Router& router = topology_.routers()[hop.router];
+  const IpAddress& address = info.source.is_v4() ? router.address : router.address6;
+  schedule(left + 2 * hop.delay, to, icmp_error(packet, info, address, error));
+}
+
+void Network::schedule(TimePoint at, HostIndex to, ByteView packet) {
+  if (heap_.size() >= options_.packets_max) {
+    ++counters_.overruns;
+    return;
+  }
+  Slot slot;
+  if (free_slots_.empty()) {
+    slot = static_cast<Slot>(slots_.size());
+    slots_.emplace_back();
+  } else {
+    slot = free_slots_.back();
+    free_slots_.pop_back();
+  }
+  slots_[slot].assign(packet.begin(), packet.end());
+  push({at, order_++, slot, to, false});
+}
+
+void Network::push(Event event) {
+  heap_.push_back(event);
+  std::ranges::push_heap(heap_, std::greater<>{});
+}
+
+std::optional<TimePoint> Network::next_deadline() const {
+  if (heap_.empty()) return std::nullopt;
+  return heap_.front().at;
+}
+
+bool Network::enter_downlink(Event& event) {
+  Endpoint& receiver = hosts_[event.to];
+  if (receiver.reach != Reach::up) {
+    ++counters_.cut;
+    return false;
+  }
+  if (is_lost(receiver.down)) {
+    ++counters_.lost;
+    return false;
+  }
+  const auto left = receiver.down.shaper.pass(event.at, slots_[event.slot].size());
+  if (!left) {
+    ++counters_.queue_full;
+    return false;
+  }
+  event.at = *left;
+  event.queued = true;
+  return true;
+}
+
+std::optional<Network::Delivery> Network::next_due(TimePoint now) {
+  if (delivered_slot_) {
+    free_slots_.push_back(*delivered_slot_);
+    delivered_slot_.reset();
+  }
+  while (!heap_.empty() && heap_.front().at <= now) {
+    std::ranges::pop_heap(heap_, std::greater<>{});
+    Event event = heap_.back();
+    heap_.pop_back();
+    if (!event.queued) {
+      const TimePoint arrived = event.at;
+      if (!enter_downlink(event)) {
+        free_slots_.push_back(event.slot);
+        continue;
+      }
+      if (event.at > arrived) {  // waits on its line: comes again
+        push(event);
+        continue;
+      }
+    }
+    delivered_slot_ = event.slot;
+    ++counters_.delivered;
+    return Delivery{event.to, event.at, slots_[event.slot]};
+  }
+  return std::nullopt;
+}
+
+const std::vector<Hop>& Network::path(HostIndex from, HostIndex to) {
+  const std::uint64_t pair = static_cast<std::uint64_t>(from) << 32 | to;
+  const auto found = paths_.find(pair);
+  if (found != paths_.end()) return found->second;
+  return paths_.emplace(pair, topology_.path(from, to)).first->second;
+}
+
+bool Network::is_cut(HostIndex a, HostIndex b) const { return any_cut_ && cut_[a * hosts_.size() + b]; }
+
+void Network::set_cap(HostIndex host, Direction direction, const Cap& cap) {
+  (direction == Direction::up ? hosts_[host].up : hosts_[host].down).shaper.set(cap);
+}
+
+void Network::set_loss(HostIndex host, Direction direction, double share) {
+  (direction == Direction::up ? hosts_[host].up : hosts_[host].down).loss = share;
+}
+
+void Network::set_reach(HostIndex host, Reach reach) { hosts_[host].reach = reach; }
+
+void Network::set_silent(RouterIndex router, bool silent) { silent_[router] = silent; }
+
+void Network::partition(const std::vector<HostIndex>& a, const std::vector<HostIndex>& b) {
+  cut_.resize(hosts_.size() * hosts_.size());
+  for (HostIndex x : a) {
+    for (HostIndex y : b) {
+      if (x == y) continue;
+      cut_[x * hosts_.size() + y] = true;
+      cut_[y * hosts_.size() + x] = true;
+    }
+  }
+  any_cut_ = true;
+}
+
+void Network::heal() {
+  cut_.clear();
+  any_cut_ = false;
+}
+
+}  // namespace reef::wan
