@@ -1,0 +1,360 @@
+#include "config/schema.h"
+
+#include <algorithm>
+#include <numeric>
+#include <type_traits>
+#include <utility>
+
+#include "config/values.h"
+
+namespace reef::config {
+namespace {
+
+using std::chrono::hours;
+using std::chrono::minutes;
+
+template <class Type>
+constexpr bool kIsQuoted = !std::is_same_v<Type, BooleanType> && !std::is_same_v<Type, IntegerType>;
+
+Setting named(std::string key, std::string doc, std::string allowed) {
+  Setting out;
+  out.key = std::move(key);
+  out.doc = std::move(doc);
+  out.allowed = std::move(allowed);
+  return out;
+}
+
+// Where a setting lives: a function from Settings& to its field. One generic lambda serves reading and
+// writing.
+template <class Type, class Field>
+Setting scalar(std::string key, Type type, Field field, std::string doc) {
+  Setting out = named(std::move(key), std::move(doc), type.allowed());
+  out.is_quoted = kIsQuoted<Type>;
+  out.assign = [type, field](Settings& to, std::span<const std::string> texts) -> std::optional<std::size_t> {
+    if (texts.size() != 1) return 0;
+    auto value = type.parse(texts[0]);
+    if (!value) return 0;
+    field(to) = std::move(*value);
+    return std::nullopt;
+  };
+  out.texts = [type, field](const Settings& from) {
+    return std::vector<std::string>{type.format(field(from))};
+  };
+  return out;
+}
+
+template <class Type, class Field>
+Setting list(std::string key, Type type, Field field, std::string doc) {
+  Setting out = named(std::move(key), std::move(doc), type.allowed());
+  out.is_list = true;
+  out.assign = [type, field](Settings& to, std::span<const std::string> texts) -> std::optional<std::size_t> {
+    std::vector<typename Type::Value> values;
+    for (std::size_t i = 0; i < texts.size(); ++i) {
+      auto value = type.parse(texts[i]);
+      if (!value) return i;
+      values.push_back(std::move(*value));
+    }
+    field(to) = std::move(values);
+    return std::nullopt;
+  };
+  out.texts = [type, field](const Settings& from) {
+    std::vector<std::string> texts;
+    for (const auto& value : field(from)) texts.push_back(type.format(value));
+    return texts;
+  };
+  return out;
+}
+
+Setting with_flag(std::string flag, std::string metavar, Setting setting) {
+  setting.flag = std::move(flag);
+  setting.metavar = std::move(metavar);
+  return setting;
+}
+
+Setting reloadable(Setting setting) {
+  setting.reloadable = true;
+  return setting;
+}
+
+#define REEF_FIELD(path) \
+  [](auto& s) -> auto& { return s.path; }
+
+void add_node(std::vector<Setting>& out) {
+  out.push_back(with_flag("--data-dir", "DIR",
+                          scalar("node.data_dir", TextType{0, 4096, "a path"}, REEF_FIELD(node.data_dir),
+                                 "Where the node keeps its identity and its cache; made when missing. "
+                                 "Empty: /var/lib/reef for root, ~/.local/share/reef for others.")));
+  out.push_back(with_flag(
+      "--advertise", "ADDRESS",
+      scalar("node.advertise", AddressType{}, REEF_FIELD(node.advertise),
+             "The address under which others reach this node, where that is not the one that it listens on "
+             "(it listens on 0.0.0.0, or is behind a NAT).")));
+  out.push_back(with_flag("--workers", "N",
+                          scalar("node.workers", IntegerType{0, 256}, REEF_FIELD(node.workers),
+                                 "Worker threads for HTTP and DNS. 0: one per CPU.")));
+  out.push_back(scalar("node.disk_threads", IntegerType{1, 64}, REEF_FIELD(node.disk_threads),
+                       "Threads for what may wait for the disk."));
+  out.push_back(scalar("node.disk_queue_max", IntegerType{16, 1'000'000}, REEF_FIELD(node.disk_queue_max),
+                       "Disk jobs that may wait; beyond them the disk counts as busy."));
+  out.push_back(reloadable(
+      with_flag("--log-level", "LEVEL",
+                scalar("node.log_level", ChoiceType{{"trace", "debug", "info", "warn", "error", "off"}},
+                       REEF_FIELD(node.log_level), "How much is logged."))));
+  out.push_back(scalar("node.drain_time", SecondsType{Seconds(0), minutes(10)}, REEF_FIELD(node.drain_time),
+                       "How long running responses may still take after SIGTERM."));
+}
+
+void add_network(std::vector<Setting>& out) {
+  out.push_back(with_flag(
+      "--suffix", "SUFFIX",
+      scalar("network.suffix", DomainType{}, REEF_FIELD(network.suffix),
+             "What is appended to a site's host name: www.example.com.SUFFIX. Given only a zone: the zone.")));
+  out.push_back(with_flag(
+      "--zone", "ZONE",
+      scalar("network.zone", DomainType{}, REEF_FIELD(network.zone),
+             "The DNS zone that the node answers for: the suffix or a name above it. Given only a suffix: the suffix.")));
+  out.push_back(scalar(
+      "network.key", TextType{1, 256, "a text"}, REEF_FIELD(network.key),
+      "Shared by the nodes of one network: index keys are made with it, so that who holds a pointer cannot "
+      "read the URL, and nodes with another key do not mix with these."));
+  out.push_back(
+      with_flag("--seed", "HOST:PORT",
+                list("network.seeds", HostPortType{}, REEF_FIELD(network.seeds),
+                     "Nodes to join the network through (their RPC port). None: this node is the first.")));
+}
+
+void add_proxy(std::vector<Setting>& out) {
+  out.push_back(with_flag(
+      "--listen", "HOST:PORT",
+      list("proxy.listen", EndpointType{"127.0.0.1:8090", true}, REEF_FIELD(proxy.listen),
+           "Where the proxy takes HTTP. Loopback by default: a fresh node is nobody's open proxy.")));
+  out.push_back(scalar("proxy.cooperate", BooleanType{}, REEF_FIELD(proxy.cooperate),
+                       "Find and share objects through the index. false: a cache on its own."));
+
+  const std::string cache = "proxy.cache.";
+  out.push_back(scalar(cache + "ram_bytes", BytesType{kMiB, kTiB}, REEF_FIELD(proxy.cache.ram_bytes),
+                       "Memory for objects, of all workers together."));
+  out.push_back(scalar(cache + "ram_object_bytes_max", BytesType{kKiB, kGiB},
+                       REEF_FIELD(proxy.cache.ram_object_bytes_max), "Longer bodies live in files only."));
+  out.push_back(scalar(cache + "disk_bytes", BytesType{0, 1024 * kTiB}, REEF_FIELD(proxy.cache.disk_bytes),
+                       "Disk for objects. 0: memory only."));
+  out.push_back(scalar(cache + "object_bytes_max", BytesType{kKiB, kTiB},
+                       REEF_FIELD(proxy.cache.object_bytes_max), "Longer bodies are refused."));
+  out.push_back(scalar(cache + "small_body_bytes_max", BytesType{0, kMiB},
+                       REEF_FIELD(proxy.cache.small_body_bytes_max),
+                       "Bodies up to this are kept in the index file, longer ones in files of their own."));
+  out.push_back(scalar(
+      cache + "lifetime_floor", SecondsType{Seconds(0), hours(24)}, REEF_FIELD(proxy.cache.lifetime_floor),
+      "Under Coralized names: the least lifetime of a response that says nothing about its freshness."));
+  out.push_back(scalar(cache + "lifetime_ceiling", SecondsType{Seconds(0), hours(24 * 365)},
+                       REEF_FIELD(proxy.cache.lifetime_ceiling), "The same, the longest lifetime."));
+  out.push_back(
+      scalar(cache + "stale_if_error", SecondsType{Seconds(0), hours(24 * 365)},
+             REEF_FIELD(proxy.cache.stale_if_error),
+             "Under Coralized names: how long a stale response stands in for an origin that fails."));
+
+  const std::string limits = "proxy.limits.";
+  out.push_back(scalar(limits + "header_bytes_max", BytesType{kKiB, kMiB},
+                       REEF_FIELD(proxy.limits.header_bytes_max),
+                       "Of a request's header section; more is answered with 431."));
+  out.push_back(scalar(limits + "header_fields_max", IntegerType{10, 1000},
+                       REEF_FIELD(proxy.limits.header_fields_max),
+                       "Fields in a request's header section; more is answered with 431."));
+  out.push_back(scalar(limits + "url_bytes_max", BytesType{256, 64 * kKiB},
+                       REEF_FIELD(proxy.limits.url_bytes_max),
+                       "Of a request's target; more is answered with 414."));
+  out.push_back(scalar(limits + "header_timeout", MillisecondsType{Milliseconds(100), minutes(5)},
+                       REEF_FIELD(proxy.limits.header_timeout),
+                       "For a whole request header, from its first byte."));
+  out.push_back(scalar(limits + "idle_timeout", MillisecondsType{Milliseconds(100), hours(1)},
+                       REEF_FIELD(proxy.limits.idle_timeout), "Of a connection between two requests."));
+  out.push_back(scalar(limits + "transfer_bytes_per_second_min", BytesType{0, kMiB},
+                       REEF_FIELD(proxy.limits.transfer_bytes_per_second_min),
+                       "A client that takes its response more slowly is cut off. 0: never."));
+  out.push_back(scalar(limits + "connections_max", IntegerType{16, 1'000'000},
+                       REEF_FIELD(proxy.limits.connections_max), "Client connections of the whole node."));
+  out.push_back(scalar(limits + "connections_per_client_max", IntegerType{1, 1'000'000},
+                       REEF_FIELD(proxy.limits.connections_per_client_max),
+                       "Of one IPv4 address or IPv6 /64."));
+
+  const std::string origin = "proxy.origin.";
+  out.push_back(with_flag("--allow-origin", "CIDR",
+                          list(origin + "allow", PrefixType{}, REEF_FIELD(proxy.origin.allow),
+                               "Addresses that origins may have although they are private or loopback, on "
+                               "any port. For one's own "
+                               "machines and for tests: whoever can reach the proxy can then reach these.")));
+  out.push_back(list(origin + "ports", PortRangeType{}, REEF_FIELD(proxy.origin.ports),
+                     "Ports that origins may have."));
+  out.push_back(scalar(origin + "default_scheme", ChoiceType{{"http", "https"}},
+                       REEF_FIELD(proxy.origin.default_scheme),
+                       "Of Coralized names without a scheme label."));
+  out.push_back(with_flag(
+      "--resolver", "HOST:PORT",
+      list(origin + "resolvers", EndpointType{"9.9.9.9:53", false}, REEF_FIELD(proxy.origin.resolvers),
+           "Name servers that origins are looked up with. None: those of /etc/resolv.conf.")));
+  out.push_back(scalar(origin + "connections_per_host_max", IntegerType{1, 1000},
+                       REEF_FIELD(proxy.origin.connections_per_host_max),
+                       "Connections to one origin at once, per worker."));
+  out.push_back(scalar(origin + "connect_timeout", MillisecondsType{Milliseconds(10), minutes(5)},
+                       REEF_FIELD(proxy.origin.connect_timeout),
+                       "Until the connection to an origin stands."));
+  out.push_back(scalar(origin + "first_byte_timeout", MillisecondsType{Milliseconds(10), minutes(10)},
+                       REEF_FIELD(proxy.origin.first_byte_timeout), "Until its response begins."));
+  out.push_back(scalar(origin + "total_timeout", MillisecondsType{Milliseconds(10), hours(24)},
+                       REEF_FIELD(proxy.origin.total_timeout), "Until its response has ended."));
+}
+
+void add_dns(std::vector<Setting>& out) {
+  out.push_back(with_flag("--dns-listen", "HOST:PORT",
+                          list("dns.listen", EndpointType{"127.0.0.1:5300", true}, REEF_FIELD(dns.listen),
+                               "Where the name server answers, by UDP and TCP.")));
+  out.push_back(scalar("dns.address_ttl", SecondsType{Seconds(1), hours(24)}, REEF_FIELD(dns.address_ttl),
+                       "Of A and AAAA records: how long a dead node stays in resolvers' caches."));
+  out.push_back(scalar("dns.authority_ttl", SecondsType{Seconds(1), hours(24 * 7)},
+                       REEF_FIELD(dns.authority_ttl),
+                       "Of NS and SOA records and the name servers' addresses."));
+  out.push_back(scalar("dns.negative_ttl", SecondsType{Seconds(0), hours(3)}, REEF_FIELD(dns.negative_ttl),
+                       "Of answers that there is nothing (RFC 2308)."));
+  out.push_back(scalar("dns.addresses_max", IntegerType{1, 16}, REEF_FIELD(dns.addresses_max),
+                       "A or AAAA records in an answer."));
+  out.push_back(scalar("dns.name_servers", IntegerType{1, 13}, REEF_FIELD(dns.name_servers),
+                       "Name servers of the zone: ns1.ZONE to nsN.ZONE."));
+  out.push_back(
+      scalar("dns.cookies", BooleanType{}, REEF_FIELD(dns.cookies), "DNS cookies (RFC 7873, RFC 9018)."));
+  out.push_back(scalar("dns.rate_limit", BooleanType{}, REEF_FIELD(dns.rate_limit),
+                       "Limit responses per client network, against reflection."));
+  out.push_back(scalar("dns.responses_per_second", IntegerType{1, 10'000'000},
+                       REEF_FIELD(dns.responses_per_second), "To one /24 or /56, by each worker."));
+  out.push_back(scalar("dns.response_burst", IntegerType{1, 10'000'000}, REEF_FIELD(dns.response_burst),
+                       "Responses to one network at once before the rate counts."));
+  out.push_back(scalar(
+      "dns.slip", IntegerType{0, 100}, REEF_FIELD(dns.slip),
+      "Over the limit every so-many-th response says \"use TCP\" in place of silence. 0: all are silent."));
+}
+
+void add_dsht(std::vector<Setting>& out) {
+  out.push_back(with_flag("--rpc-listen", "HOST:PORT",
+                          list("dsht.listen", EndpointType{"127.0.0.1:8091", true}, REEF_FIELD(dsht.listen),
+                               "Where the index talks to other nodes, by UDP.")));
+  out.push_back(
+      scalar("dsht.k", IntegerType{2, 64}, REEF_FIELD(dsht.k), "Contacts in a bucket (Kademlia's k)."));
+  out.push_back(scalar("dsht.alpha", IntegerType{1, 16}, REEF_FIELD(dsht.alpha),
+                       "RPCs of one lookup in flight (Kademlia's alpha)."));
+  out.push_back(scalar("dsht.replicas", IntegerType{1, 16}, REEF_FIELD(dsht.replicas),
+                       "Nodes that a value is stored at."));
+  out.push_back(scalar("dsht.announce_ttl", SecondsType{Seconds(2), minutes(10)},
+                       REEF_FIELD(dsht.announce_ttl),
+                       "Of a pointer to a node that is still fetching; renewed meanwhile."));
+  out.push_back(scalar("dsht.pointer_ttl", SecondsType{Seconds(10), hours(24)}, REEF_FIELD(dsht.pointer_ttl),
+                       "Of a pointer to a node that holds the object; renewed while it does."));
+  out.push_back(scalar("dsht.budget_min", MillisecondsType{Milliseconds(10), minutes(1)},
+                       REEF_FIELD(dsht.budget_min),
+                       "The least time that a request gives the index before it goes to the origin."));
+  out.push_back(scalar("dsht.budget_max", MillisecondsType{Milliseconds(10), minutes(1)},
+                       REEF_FIELD(dsht.budget_max),
+                       "The most; between them, four times the slow contacts' round-trip time."));
+}
+
+void add_admin_and_sites(std::vector<Setting>& out) {
+  out.push_back(with_flag("--admin-listen", "HOST:PORT",
+                          list("admin.listen", EndpointType{"127.0.0.1:8092", true}, REEF_FIELD(admin.listen),
+                               "Where operators and scripts ask: /healthz, /metrics, /api/. Without a "
+                               "password: keep it on loopback.")));
+  out.push_back(
+      with_flag("--site", "HOST=ORIGIN_URL",
+                list("site", SiteType{}, REEF_FIELD(sites),
+                     "Sites answered for under their own names, all methods passed to their origins.")));
+}
+
+#undef REEF_FIELD
+
+std::vector<Setting> build() {
+  std::vector<Setting> out;
+  add_node(out);
+  add_network(out);
+  add_proxy(out);
+  add_dns(out);
+  add_dsht(out);
+  add_admin_and_sites(out);
+  return out;
+}
+
+std::string quoted(std::string_view text) {
+  std::string out = "\"";
+  for (const char c : text) {
+    if (c == '"' || c == '\\') out += '\\';
+    out += c;
+  }
+  return out + '"';
+}
+
+std::size_t edit_distance(std::string_view a, std::string_view b) {
+  std::vector<std::size_t> row(b.size() + 1);
+  std::iota(row.begin(), row.end(), 0);
+  for (std::size_t i = 1; i <= a.size(); ++i) {
+    std::size_t diagonal = std::exchange(row[0], i);
+    for (std::size_t j = 1; j <= b.size(); ++j) {
+      const std::size_t changed = diagonal + (a[i - 1] == b[j - 1] ? 0 : 1);
+      diagonal = std::exchange(row[j], std::min({row[j] + 1, row[j - 1] + 1, changed}));
+    }
+  }
+  return row[b.size()];
+}
+
+}  // namespace
+
+std::string Setting::section() const {
+  const auto dot = key.rfind('.');
+  return dot == std::string::npos ? "" : key.substr(0, dot);
+}
+
+std::string Setting::name() const { return key.substr(key.rfind('.') + 1); }  // npos + 1 is 0
+
+std::string Setting::environment() const {
+  std::string out = "REEF_";
+  for (const char c : key) out += c == '.' ? '_' : static_cast<char>(c >= 'a' && c <= 'z' ? c - 32 : c);
+  return out;
+}
+
+const std::vector<Setting>& schema() {
+  static const std::vector<Setting> settings = build();
+  return settings;
+}
+
+const Setting* find_key(std::string_view key) {
+  for (const Setting& setting : schema()) {
+    if (setting.key == key) return &setting;
+  }
+  return nullptr;
+}
+
+const Setting* find_flag(std::string_view flag) {
+  for (const Setting& setting : schema()) {
+    if (!flag.empty() && setting.flag == flag) return &setting;
+  }
+  return nullptr;
+}
+
+std::string toml_value(const Setting& setting, const Settings& from) {
+  const std::vector<std::string> texts = setting.texts(from);
+  if (!setting.is_list) return setting.is_quoted ? quoted(texts.front()) : texts.front();
+  std::string out = "[";
+  for (const std::string& text : texts) out += (out.size() > 1 ? ", " : "") + quoted(text);
+  return out + "]";
+}
+
+std::string nearest(std::string_view word, std::span<const std::string> candidates) {
+  std::string best;
+  std::size_t best_distance =
+      std::max<std::size_t>(2, word.size() / 3) + 1;  // further away it is another word
+  for (const std::string& candidate : candidates) {
+    const std::size_t d = edit_distance(word, candidate);
+    if (d < best_distance) {
+      best_distance = d;
+      best = candidate;
+    }
+  }
+  return best;
+}
+
+}  // namespace reef::config

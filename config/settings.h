@@ -1,0 +1,143 @@
+// Everything that a node can be told, with its defaults: plain values, checked by load(). Only node/ reads
+// them and fills the Options of the parts. What each one means, its range and its names in file, flags and
+// environment stand in the schema (schema.cpp); `reefd --help` and `reefd --print-example-config` print them.
+//
+// Values are immutable after load(); copy them freely, any thread.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/ip.h"
+
+namespace reef::config {
+
+// Where to find another node: a name or an address (without brackets), which node/ resolves.
+struct HostPort {
+  std::string host;
+  std::uint16_t port = 0;
+  auto operator<=>(const HostPort&) const = default;
+};
+
+// Ports first to last, both included.
+struct PortRange {
+  std::uint16_t first = 0;
+  std::uint16_t last = 0;
+  auto operator<=>(const PortRange&) const = default;
+};
+
+// A site that the node answers for under its own name.
+struct Site {
+  std::string host;    // lower case, no trailing dot
+  std::string scheme;  // "http" or "https"
+  std::string origin_host;
+  std::uint16_t origin_port = 0;
+  auto operator<=>(const Site&) const = default;
+};
+
+using Seconds = std::chrono::seconds;
+using Milliseconds = std::chrono::milliseconds;
+
+inline constexpr std::uint64_t kKiB = 1024, kMiB = kKiB * 1024, kGiB = kMiB * 1024, kTiB = kGiB * 1024;
+
+struct NodeSettings {
+  std::string data_dir;                // load() fills in the default directory
+  std::optional<IpAddress> advertise;  // nullopt: the address that the index listens on
+  int workers = 0;                     // 0: one per CPU
+  int disk_threads = 2;
+  int disk_queue_max = 1024;
+  std::string log_level = "info";  // as log::parse_level() takes it
+  Seconds drain_time{10};
+};
+
+struct NetworkSettings {
+  std::string suffix = "reef.localhost";  // lower case, no dot at either end
+  std::string zone = "reef.localhost";    // the suffix or a name above it
+  std::string key = "reef";
+  std::vector<HostPort> seeds;
+};
+
+struct CacheSettings {
+  std::uint64_t ram_bytes = 256 * kMiB;  // of all workers together
+  std::uint64_t ram_object_bytes_max = kMiB;
+  std::uint64_t disk_bytes = 3 * kGiB;  // 0: no disk tier
+  std::uint64_t object_bytes_max = 50 * kMiB;
+  std::uint64_t small_body_bytes_max = 16 * kKiB;
+  Seconds lifetime_floor{300};
+  Seconds lifetime_ceiling{12 * 3600};
+  Seconds stale_if_error{24 * 3600};
+};
+
+struct ClientLimits {
+  std::uint64_t header_bytes_max = 32 * kKiB;
+  int header_fields_max = 100;
+  std::uint64_t url_bytes_max = 8 * kKiB;
+  Milliseconds header_timeout{10'000};
+  Milliseconds idle_timeout{30'000};
+  std::uint64_t transfer_bytes_per_second_min = kKiB;
+  int connections_max = 10'000;
+  int connections_per_client_max = 64;
+};
+
+struct OriginSettings {
+  std::vector<IpPrefix> allow;
+  std::vector<PortRange> ports = {{80, 80}, {443, 443}, {8000, 8100}, {8443, 8443}, {8888, 8888}};
+  std::string default_scheme = "http";
+  std::vector<Endpoint> resolvers;  // empty: those of /etc/resolv.conf
+  int connections_per_host_max = 8;
+  Milliseconds connect_timeout{5'000};
+  Milliseconds first_byte_timeout{20'000};
+  Milliseconds total_timeout{600'000};
+};
+
+struct ProxySettings {
+  std::vector<Endpoint> listen = {{IpAddress::v4(127, 0, 0, 1), 8090}};
+  bool cooperate = true;
+  CacheSettings cache;
+  ClientLimits limits;
+  OriginSettings origin;
+};
+
+struct DnsSettings {
+  std::vector<Endpoint> listen = {{IpAddress::v4(127, 0, 0, 1), 5300}};
+  Seconds address_ttl{60};
+  Seconds authority_ttl{3600};
+  Seconds negative_ttl{60};
+  int addresses_max = 4;
+  int name_servers = 4;
+  bool cookies = true;
+  bool rate_limit = true;
+  int responses_per_second = 2000;
+  int response_burst = 4000;
+  int slip = 2;
+};
+
+struct DshtSettings {
+  std::vector<Endpoint> listen = {{IpAddress::v4(127, 0, 0, 1), 8091}};
+  int k = 8;
+  int alpha = 3;
+  int replicas = 4;
+  Seconds announce_ttl{20};
+  Seconds pointer_ttl{3600};
+  Milliseconds budget_min{300};
+  Milliseconds budget_max{1500};
+};
+
+struct AdminSettings {
+  std::vector<Endpoint> listen = {{IpAddress::v4(127, 0, 0, 1), 8092}};
+};
+
+struct Settings {
+  NodeSettings node;
+  NetworkSettings network;
+  ProxySettings proxy;
+  DnsSettings dns;
+  DshtSettings dsht;
+  AdminSettings admin;
+  std::vector<Site> sites;
+};
+
+}  // namespace reef::config
