@@ -1,9 +1,9 @@
 // The index as its users see it: soft state under 160-bit keys, several values a key.
 //
-// A proxy worker is given one Index in its constructor (RemoteIndex in dsht/io posts to the control loop; tests give
-// a fake). All calls and all callbacks happen on the caller's own loop; a callback never runs inside the call.
-// Destroying the Index drops what it still owes. Every call ends: with an answer, or empty-handed once its budget
-// is spent.
+// A proxy worker is given one Index in its constructor (RemoteIndex in dsht/io posts to the control loop;
+// tests give a fake). All calls and all callbacks happen on the caller's own loop; a callback never runs
+// inside the call. Destroying the Index drops what it still owes. Every call ends: with an answer, or
+// empty-handed once its budget is spent.
 #pragma once
 
 #include <chrono>
@@ -21,11 +21,11 @@ namespace reef::dsht {
 inline constexpr std::size_t kValueBytesMax = 128;
 
 struct Value {
-  NodeId publisher;              // one value per key and publisher: a newer one replaces the older
-  Bytes data;                    // opaque to the index, at most kValueBytesMax
-  std::chrono::seconds ttl{};    // left
-  bool provisional = false;      // from announce(): its publisher is still fetching
-  std::optional<Duration> rtt;   // to the publisher, where we measured it
+  NodeId publisher;             // one value per key and publisher: a newer one replaces the older
+  Bytes data;                   // opaque to the index, at most kValueBytesMax
+  std::chrono::seconds ttl{};   // left
+  bool provisional = false;     // from announce(): its publisher is still fetching
+  std::optional<Duration> rtt;  // to the publisher, where we measured it
 };
 
 // Why a walk ended, in the words of the log, the counters and `reef dht trace`.
@@ -58,9 +58,9 @@ class Index {
  public:
   virtual ~Index() = default;
 
-  // Says that we are about to fetch `key`, and learns who did so before: put and get in one traversal. A second
-  // announcement by the same publisher, while the first lives, renews it and keeps its place in the order; one that
-  // follows a put() (the object was had and lost) goes to the end.
+  // Says that we are about to fetch `key`, and learns who did so before: put and get in one traversal. A
+  // second announcement by the same publisher, while the first lives, renews it and keeps its place in the
+  // order; one that follows a put() (the object was had and lost) goes to the end.
   virtual void announce(const Key& key, ByteView value, std::chrono::seconds ttl, Duration budget,
                         std::function<void(Announced)> done) = 0;
 

@@ -1,0 +1,307 @@
+// One participant of the index: Kademlia routing (2002) over the 160-bit XOR space, values stored at the
+// closest live nodes, announcements ordered by the closest one. docs/dsht.md has the states, timers and
+// limits.
+//
+// Does no I/O: datagrams and time come in, actions go out, next_deadline() says when to call again. Every
+// input queues actions; the caller takes them with take_actions() afterwards and carries them out. Actions
+// are values, so nothing re-enters the node. `now` is the caller's time, the same for a whole turn, never
+// running backwards. Not thread-safe: belongs to the loop that calls it.
+#pragma once
+
+#include <array>
+#include <deque>
+#include <memory>
+#include <optional>
+#include <queue>
+#include <unordered_map>
+#include <unordered_set>
+#include <variant>
+#include <vector>
+
+#include "base/random.h"
+#include "dsht/counters.h"
+#include "dsht/index.h"
+#include "dsht/messages.h"
+#include "dsht/rate_limit.h"
+#include "dsht/routing_table.h"
+#include "dsht/shortlist.h"
+#include "dsht/storage.h"
+#include "dsht/tokens.h"
+
+namespace reef::dsht {
+
+struct NodeOptions {
+  // What we say of ourselves in every message.
+  std::uint16_t http_port = 0;
+  std::uint16_t dns_port = 0;
+  Services services = 0;
+
+  RoutingTableOptions table;
+  StorageOptions storage;
+  RateLimitOptions rate_limit;
+
+  int alpha = 3;                 // requests in flight per walk
+  std::size_t replicas = 3;      // nodes that store a value (r)
+  std::size_t get_width = 4;     // closest nodes that must have nothing before a get gives up
+  std::size_t reply_values = 8;  // values in one reply
+  int find_attempts = 2;         // sends of one FIND or PING before its node counts as dead
+  int store_attempts = 3;        // sends of one STORE, ANNOUNCE, WITHDRAW or HANDOVER
+
+  Duration first_timeout_max = std::chrono::seconds(1);  // of a contact that never answered us
+  Duration walk_max = std::chrono::seconds(10);          // a walk ends by then, whatever its budget
+  std::size_t walks_max = 2048;
+  std::size_t rpcs_max = 16384;
+
+  Duration tick = std::chrono::seconds(5);
+  // DNS answers want contacts heard first-hand within the last minute: the k closest by id and by RTT are.
+  Duration near_ping = std::chrono::seconds(40);
+  Duration far_ping = std::chrono::minutes(4);  // everybody else in the table
+  Duration bucket_refresh = std::chrono::hours(1);
+  Duration self_refresh = std::chrono::minutes(10);  // looks for new neighbours
+  std::size_t unverified_pings_max = 16;             // in flight, to nodes that asked us something
+
+  Duration join_retry_min = std::chrono::milliseconds(500);
+  Duration join_retry_max = std::chrono::seconds(30);
+
+  Duration replicate_delay = std::chrono::milliseconds(20);  // gathers announcements that arrive together
+  std::size_t replicate_batch = 32;                          // keys per replicate_delay
+  Duration leave_max = std::chrono::seconds(2);
+};
+
+// Names one walk; never reused by a node. 0 is none.
+using WalkId = std::uint64_t;
+
+struct SendDatagram {
+  Endpoint to;
+  Bytes data;
+};
+struct GetDone {
+  WalkId walk = 0;
+  Found found;
+};
+struct PutDone {
+  WalkId walk = 0;
+  bool stored = false;
+};
+struct AnnounceDone {
+  WalkId walk = 0;
+  Announced announced;
+};
+struct Joined {};     // the network was found, and our place in it
+struct LeaveDone {};  // values are handed over and neighbours told; the socket may be closed
+using Action = std::variant<SendDatagram, GetDone, PutDone, AnnounceDone, Joined, LeaveDone>;
+
+struct NodesQuery {
+  Level level = 0;
+  std::size_t count = 8;
+  Services services = 0;                 // all of these
+  std::optional<NodeId> target;          // closest ids first; otherwise least RTT first
+  std::optional<Duration> heard_within;  // answered us no longer ago than this
+};
+
+class Node {
+ public:
+  // `secret`: from the secure source; it makes transaction ids and write tokens unforgeable. `random` need
+  // not be.
+  Node(const NodeOptions& options, const NodeId& self, NetworkId network, const SipKey& secret, Random random,
+       TimePoint now);
+
+  // ---- input
+  void on_datagram(TimePoint now, const Endpoint& from, ByteView payload);
+  void on_deadline(TimePoint now);
+  [[nodiscard]] TimePoint next_deadline() const;
+
+  // Finds the network through any of `seeds` and `known` (contacts of an earlier life), retrying with
+  // back-off until one answers, and again whenever the table has become empty. With neither, we are the first
+  // node.
+  void join(TimePoint now, std::vector<Endpoint> seeds, std::vector<Contact> known);
+  // Hands all values to the nodes next to their keys, tells the contacts; LeaveDone follows within leave_max.
+  void leave(TimePoint now);
+
+  // ---- the index (dsht/index.h). Each returns the id under which its answer comes: GetDone, AnnounceDone,
+  // PutDone.
+  WalkId get(TimePoint now, const Key& key, Duration budget);
+  // The announcement itself goes on when the budget is spent, so that later ones find it.
+  WalkId announce(TimePoint now, const Key& key, ByteView value, std::chrono::seconds ttl, Duration budget);
+  WalkId put(TimePoint now, const Key& key, ByteView value, std::chrono::seconds ttl);
+  WalkId withdraw(TimePoint now, const Key& key);  // ends with PutDone: whether somebody had it
+
+  // ---- what it knows
+  [[nodiscard]] const NodeId& id() const { return self_; }
+  // From our own knowledge, ourselves not among them.
+  [[nodiscard]] std::vector<Neighbour> nodes(TimePoint now, const NodesQuery& query) const;
+  [[nodiscard]] bool is_joined() const { return joined_; }
+  [[nodiscard]] std::size_t contact_count() const { return table_.size(); }
+  // How most of those who answered us lately see us.
+  [[nodiscard]] std::optional<Endpoint> observed() const;
+  // 90th percentile of the RTTs to our contacts; nullopt before there is one.
+  [[nodiscard]] std::optional<Duration> rtt_p90() const;
+  [[nodiscard]] const RoutingTable& table() const { return table_; }
+  [[nodiscard]] const Storage& storage() const { return storage_; }
+  [[nodiscard]] const NodeCounters& counters() const { return counters_; }
+
+  // What is to be done since the last call, in order; `out` is replaced.
+  void take_actions(std::vector<Action>& out);
+
+ private:
+  enum class Purpose : std::uint8_t { ping, seed, find, store, announce, withdraw, handover };
+  struct Rpc {
+    Endpoint to;
+    NodeId expected;  // zero: whoever is there
+    MessageType reply_type{};
+    Purpose purpose{};
+    WalkId walk = 0;
+    Key key;        // of a handover
+    Bytes request;  // sent again as it is
+    TimePoint sent_at{};
+    TimePoint due{};
+    Duration timeout{};
+    int attempts = 1;
+    int attempts_max = 1;
+    bool token_retried = false;
+    bool unverified = false;  // a ping to somebody who only asked us something
+  };
+  enum class WalkKind : std::uint8_t { join, refresh, get, put, announce, withdraw };
+  struct Walk {
+    Walk(WalkId id_, WalkKind kind_, const Key& target, const NodeId& self, std::size_t capacity)
+        : id(id_), kind(kind_), list(target, self, capacity) {}
+    WalkId id;
+    WalkKind kind;
+    Shortlist list;
+    TimePoint due{};  // of the budget first, then of the end
+    TimePoint ends{};
+    bool reported = false;
+    bool storing = false;  // found its place: STORE, ANNOUNCE or WITHDRAW are on their way
+    bool insist = false;
+    int rounds = 0;
+    int stores_in_flight = 0;
+    int stored = 0;
+    int hops = 0;
+    Bytes data;
+    std::chrono::seconds ttl{};
+    std::vector<WireValue> seen;  // values met on the way that are earlier than our own
+    std::vector<WireValue> own;   // our own values, the last resort of a get
+  };
+  struct Timer {
+    TimePoint at;
+    bool is_walk;
+    std::uint64_t id;
+    bool operator>(const Timer& other) const { return at > other.at; }
+  };
+
+  // node.cpp: datagrams, requests of ours and their time-outs
+  void on_reply(TimePoint now, const Endpoint& from, Message& message);
+  void fulfil(TimePoint now, Rpc rpc, Message& message, const Contact& contact);
+  void rpc_timed_out(TimePoint now, std::uint64_t transaction);
+  void rpc_failed(TimePoint now, const Rpc& rpc);
+  bool send_rpc(TimePoint now, Rpc rpc, Body body);
+  void send(const Endpoint& to, Bytes data);
+  [[nodiscard]] Header own_header(std::uint64_t transaction, Level level) const;
+  [[nodiscard]] std::uint64_t next_transaction();
+  [[nodiscard]] Duration timeout_for(TimePoint now, const NodeId& id);
+  void note_contact(TimePoint now, const Contact& contact, const Rpc& rpc);
+  void note_requester(TimePoint now, const Contact& contact);
+  void vote(const NodeId& voter, const Endpoint& observed);
+  void prune_timers();
+
+  // node_serve.cpp: requests of others
+  void on_request(TimePoint now, const Endpoint& from, std::size_t request_bytes, Message& message);
+  [[nodiscard]] Body serve(TimePoint now, const Contact& from, std::size_t room, const Find& find);
+  [[nodiscard]] Body serve(TimePoint now, const Contact& from, const Store& store);
+  [[nodiscard]] Body serve(TimePoint now, const Contact& from, std::size_t room, const Announce& announce);
+  [[nodiscard]] Body serve(TimePoint now, const Contact& from, const Withdraw& withdraw);
+  [[nodiscard]] Body serve(TimePoint now, const Contact& from, const Handover& handover);
+  [[nodiscard]] WireValue to_wire(TimePoint now, const StoredValue& value) const;
+  void on_leave(TimePoint now, const Contact& from);
+  [[nodiscard]] bool shares_cluster(const Header& header) const;
+  [[nodiscard]] std::size_t closer_contacts(const Key& key, std::size_t enough) const;
+
+  // node_walk.cpp: requests of our users
+  Walk* start_walk(TimePoint now, WalkKind kind, const Key& target, Duration budget);
+  void advance(TimePoint now, WalkId id);
+  [[nodiscard]] bool is_settled(Walk& walk) const;
+  void conclude(TimePoint now, Walk& walk);
+  void ask(TimePoint now, Walk& walk, Candidate& candidate);
+  void on_nodes(TimePoint now, const Rpc& rpc, Nodes& nodes);
+  void collect(Walk& walk, std::vector<WireValue>& values);
+  void store_further(TimePoint now, Walk& walk);
+  void announce_at_head(TimePoint now, Walk& walk);
+  void announce_here(TimePoint now, Walk& walk);
+  void on_announced(TimePoint now, const Rpc& rpc, AnnounceReply& reply);
+  void on_stored(TimePoint now, const Rpc& rpc, const Stored& reply);
+  void candidate_failed(TimePoint now, const Rpc& rpc);
+  void walk_timed_out(TimePoint now, WalkId id);
+  void report_announced(Walk& walk, std::vector<WireValue> earlier, bool stored, WalkEnd end);
+  void report_found(Walk& walk, std::vector<WireValue> values, WalkEnd end);
+  void finish(TimePoint now, Walk& walk, WalkEnd end);
+  [[nodiscard]] Value to_value(WireValue value) const;
+
+  // node_upkeep.cpp: what nobody asked for
+  void tick(TimePoint now);
+  void try_join(TimePoint now);
+  void on_joined(TimePoint now);
+  void refresh_next(TimePoint now);
+  void ping(TimePoint now, const Contact& contact, bool unverified = false);
+  void contact_dropped(TimePoint now, const Contact& contact);
+  void neighbourhood_changed(TimePoint now, const Contact& contact);
+  void mark_for_replication(TimePoint now, const Key& key);
+  void replicate_some(TimePoint now);
+  void replicate(TimePoint now, const Key& key);
+  void end_leaving();
+
+  const NodeOptions options_;
+  const NodeId self_;
+  const NetworkId network_;
+  const SipKey secret_;
+  Random random_;
+  TokenMint tokens_;
+  RateLimit rate_limit_;
+  RoutingTable table_;
+  Storage storage_;
+  NodeCounters counters_;
+  std::array<ClusterDescription, 2> clusters_{};  // ours at levels 1 and 2; zero ids: none
+
+  std::uint64_t transactions_ = 0;
+  std::unordered_map<std::uint64_t, Rpc> rpcs_;
+  std::unordered_map<WalkId, std::unique_ptr<Walk>> walks_;
+  WalkId last_walk_ = 0;
+  std::priority_queue<Timer, std::vector<Timer>, std::greater<>> timers_;  // those of ended ones are skipped
+
+  std::vector<Endpoint> seeds_;
+  std::deque<Contact> remembered_;  // contacts of an earlier life and those that were dropped: ways back
+  bool joined_ = false;
+  WalkId join_walk_ = 0;
+  Duration join_backoff_{};
+  TimePoint join_at_ = TimePoint::max();
+
+  TimePoint tick_at_{};
+  TimePoint self_refreshed_at_{};
+  std::array<TimePoint, kIdBits> bucket_refreshed_at_{};
+  std::deque<int> refresh_queue_;
+  WalkId refresh_walk_ = 0;
+  std::unordered_set<NodeId, KeyedIdHash> pinging_;  // by id, in flight
+  std::size_t unverified_pings_ = 0;
+
+  TimePoint timeout_estimated_at_ = TimePoint::min();
+  Duration first_timeout_{};
+
+  struct Replication {
+    Key key;
+    TimePoint due;
+  };
+  std::deque<Replication> replications_;
+  std::unordered_set<Key, KeyedIdHash> replicating_;
+  std::size_t handovers_in_flight_ = 0;
+  bool leaving_ = false;
+  bool left_ = false;
+  TimePoint leave_by_ = TimePoint::max();
+
+  struct Vote {
+    NodeId voter;
+    Endpoint observed;
+  };
+  std::deque<Vote> votes_;
+  std::vector<Action> actions_;
+};
+
+}  // namespace reef::dsht
