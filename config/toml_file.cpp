@@ -11,7 +11,7 @@
 static constexpr void toml_must_hold(bool condition) {
   if (!condition) throw std::logic_error("unexpected text");
 }
-#define TOML_ASSERT(condition) toml_must_hold(condition)
+#define TOML_ASSERT(condition) toml_must_hold(static_cast<bool>(condition))
 #include <toml++/toml.h>
 
 namespace reef::config {
