@@ -37,7 +37,9 @@ struct StoreOptions {
   std::uint64_t queue_bytes_max = 64ull << 20;  // body memory held by that queue
   std::size_t batch_objects_max = 256;          // per transaction (one disk sync)
   std::uint64_t batch_bytes_max = 8ull << 20;
-  std::uint64_t map_bytes = 0;  // LMDB's map: bound of the index file; 0: 1.25 x disk_bytes_max + 64 MiB
+  // Bound of the index file (heads and small bodies), a part of disk_bytes_max; 0: half of it. The file grows
+  // to what is needed and does not shrink; files of large bodies get the rest.
+  std::uint64_t index_bytes_max = 0;
   std::size_t objects_expected = 1'000'000;   // sizes the in-memory filter behind may_have() (16 bytes each)
   std::chrono::seconds use_granularity{600};  // a use is recorded on disk at most this often per object
   std::chrono::seconds retry_after_failure{10};  // pause of persisting after the disk refused a write
@@ -97,8 +99,8 @@ class Store {
   // After a 304: stores the object's new head under its unchanged body, if that body is (still) the stored
   // one.
   void update_head(const UrlHash& hash, std::shared_ptr<const Object> object);
-  // Forgets an object: load() does not return it from now on.
-  void remove(const UrlHash& hash);
+  // Forgets an object: load() does not return it from now on. False: overloaded, it was not forgotten.
+  bool remove(const UrlHash& hash);
   // Tells that an object was used in RAM, so that its copy on disk is not taken for unused. Cheap, lossy;
   // wire it to RamTier's `used` callback.
   void touch(const UrlHash& hash);

@@ -41,5 +41,5 @@ class UrlHasher {
 
 template <>
 struct std::hash<reef::proxy::UrlHash> {
-  std::size_t operator()(const reef::proxy::UrlHash& hash) const noexcept { return hash.low; }
+  std::size_t operator()(const reef::proxy::UrlHash& key) const noexcept { return key.low; }
 };

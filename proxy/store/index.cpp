@@ -1,0 +1,372 @@
+#include "proxy/store/index.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <mutex>
+
+#include "base/crypto.h"
+#include "base/io/fd.h"
+#include "proxy/store/error.h"
+
+namespace reef::proxy {
+namespace {
+
+constexpr std::string_view kFormat = "reef store 1";
+constexpr unsigned kTables = 5;
+constexpr unsigned kReadersMax = 126;  // transactions at once; the disk pool has a handful of threads
+constexpr std::size_t kPageBytes = 4096;
+constexpr std::size_t kHashBytes = 16;
+constexpr std::size_t kEntryBytes = 40;
+constexpr std::size_t kAgeKeyBytes = 21;
+
+using HashKey = std::array<std::byte, kHashBytes>;
+using AgeKey = std::array<std::byte, kAgeKeyBytes>;
+using EntryRecord = std::array<std::byte, kEntryBytes>;
+
+HashKey key_of(const UrlHash& hash) {
+  HashKey key;
+  ByteWriter out(key);
+  out.u64(hash.high);
+  out.u64(hash.low);
+  return key;
+}
+
+UrlHash hash_of(ByteView key) {
+  ByteReader in(key);
+  UrlHash hash;
+  hash.high = in.u64();
+  hash.low = in.u64();
+  return hash;
+}
+
+AgeKey age_key(const UrlHash& hash, const IndexEntry& entry) {
+  AgeKey key;
+  ByteWriter out(key);
+  out.u8(static_cast<std::uint8_t>(entry.has_file() ? Index::Class::file_body : Index::Class::inline_body));
+  out.u32(entry.last_use);
+  out.bytes(key_of(hash));
+  return key;
+}
+
+EntryRecord encode(const IndexEntry& entry) {
+  EntryRecord record;
+  ByteWriter out(record);
+  out.u64(entry.id.boot);
+  out.u64(entry.id.serial);
+  out.u64(entry.file_bytes);
+  out.u32(entry.index_bytes);
+  out.u32(entry.last_use);
+  out.u64(0);  // room for what a later version adds
+  return record;
+}
+
+std::optional<IndexEntry> decode(ByteView record) {
+  if (record.size() != kEntryBytes) return std::nullopt;
+  ByteReader in(record);
+  IndexEntry entry;
+  entry.id.boot = in.u64();
+  entry.id.serial = in.u64();
+  entry.file_bytes = in.u64();
+  entry.index_bytes = in.u32();
+  entry.last_use = in.u32();
+  return entry;
+}
+
+Bytes copy(const MDB_val& val) {
+  const ByteView view = to_view(val);
+  return {view.begin(), view.end()};
+}
+
+// What one key and value take in a B-tree whose pages are about two thirds full; large values have pages of
+// their own.
+std::size_t node_bytes(std::size_t key, std::size_t value) {
+  constexpr std::size_t kNodeOverhead = 10, kPageHeader = 16, kInPageMax = kPageBytes / 2 - 100;
+  if (value <= kInPageMax) return (key + value + kNodeOverhead) * 3 / 2;
+  return (key + kNodeOverhead + 8) * 3 / 2 + (value + kPageHeader + kPageBytes - 1) / kPageBytes * kPageBytes;
+}
+
+bool is_unreadable(const Error& error) {
+  return is_lmdb(error, MDB_INVALID) || is_lmdb(error, MDB_VERSION_MISMATCH) ||
+         is_lmdb(error, MDB_CORRUPTED) || is_lmdb(error, MDB_PAGE_NOTFOUND) ||
+         is_lmdb(error, MDB_INCOMPATIBLE) || error.code == StoreError::damaged;
+}
+
+}  // namespace
+
+std::uint32_t Index::charge(std::size_t head_bytes, std::size_t inline_body_bytes) {
+  std::size_t total =
+      node_bytes(kHashBytes, kEntryBytes) + node_bytes(kAgeKeyBytes, 0) + node_bytes(kHashBytes, head_bytes);
+  if (inline_body_bytes > 0) total += node_bytes(kHashBytes, inline_body_bytes);
+  return static_cast<std::uint32_t>(total);
+}
+
+Result<std::unique_ptr<Index>> Index::open(const std::string& directory, std::size_t map_bytes,
+                                           std::string& replaced) {
+  map_bytes = std::max<std::size_t>((map_bytes + kPageBytes - 1) / kPageBytes * kPageBytes, 1u << 20);
+  std::unique_ptr<Index> index(new Index);
+  auto opened = index->open_environment(directory, map_bytes);
+  if (!opened && is_unreadable(opened.error())) {
+    // It is a cache: what cannot be read is fetched again.
+    replaced = opened.error().message();
+    index.reset(new Index);
+    for (const char* file : {"/data.mdb", "/lock.mdb"}) {
+      const std::string path = directory + file;
+      if (::unlink(path.c_str()) != 0 && errno != ENOENT) return fail(errno_error(path));
+    }
+    opened = index->open_environment(directory, map_bytes);
+  }
+  if (!opened) return fail(opened.error());
+  return index;
+}
+
+Result<> Index::open_environment(const std::string& directory, std::size_t map_bytes) {
+  map_bytes_ = map_bytes;
+  MDB_env* env = nullptr;
+  if (const int rc = mdb_env_create(&env); rc != 0) return fail(lmdb_error(rc, "index"));
+  env_.reset(env);
+  mdb_env_set_maxdbs(env, kTables);
+  mdb_env_set_maxreaders(env, kReadersMax);
+  mdb_env_set_mapsize(env, map_bytes);
+  // NOTLS: transactions belong to jobs, not to the pool's threads. NOMETASYNC: one sync per batch instead of
+  // two; a power failure may undo the last batch, it cannot damage the file.
+  if (const int rc = mdb_env_open(env, directory.c_str(), MDB_NOTLS | MDB_NOMETASYNC, 0600); rc != 0) {
+    return fail(lmdb_error(rc, directory));
+  }
+  int dead_readers = 0;
+  mdb_reader_check(env, &dead_readers);  // slots of a process that was killed
+  if (auto covered = cover_map(directory); !covered) return covered;
+  return open_tables();
+}
+
+// The map must not reach beyond the file's end where pages are in use: touching those would be SIGBUS. A
+// shorter file is extended; the zeros there are no valid pages, and LMDB says so.
+Result<> Index::cover_map(const std::string& directory) {
+  MDB_envinfo info{};
+  MDB_stat stat_info{};
+  mdb_env_info(env_.get(), &info);
+  mdb_env_stat(env_.get(), &stat_info);
+  const std::string path = directory + "/data.mdb";
+  const Fd file(::open(path.c_str(), O_RDWR | O_CLOEXEC));
+  struct stat status {};
+  if (!file.is_open() || ::fstat(file.get(), &status) != 0) return fail(errno_error(path));
+  const auto needed = static_cast<off_t>((info.me_last_pgno + 1) * stat_info.ms_psize);
+  if (status.st_size < needed && ::ftruncate(file.get(), needed) != 0) return fail(errno_error(path));
+  return {};
+}
+
+Result<> Index::open_tables() {
+  MDB_txn* raw = nullptr;
+  if (const int rc = mdb_txn_begin(env_.get(), nullptr, 0, &raw); rc != 0)
+    return fail(lmdb_error(rc, "index"));
+  TxnPtr txn(raw);
+  const std::pair<const char*, MDB_dbi*> tables[] = {
+      {"meta", &meta_}, {"index", &index_}, {"ages", &ages_}, {"heads", &heads_}, {"bodies", &bodies_}};
+  for (const auto& [name, table] : tables) {
+    if (const int rc = mdb_dbi_open(raw, name, MDB_CREATE, table); rc != 0) return fail(lmdb_error(rc, name));
+  }
+  MDB_val version_key = to_val(as_bytes("version")), secret_key = to_val(as_bytes("secret")), value{};
+  const int rc = mdb_get(raw, meta_, &version_key, &value);
+  if (rc == MDB_NOTFOUND) {
+    random_bytes(secret_);
+    value = to_val(as_bytes(kFormat));
+    MDB_val secret = to_val(secret_);
+    int put = mdb_put(raw, meta_, &version_key, &value, 0);
+    if (put == 0) put = mdb_put(raw, meta_, &secret_key, &secret, 0);
+    if (put != 0) return fail(lmdb_error(put, "index"));
+  } else {
+    if (rc != 0) return fail(lmdb_error(rc, "index"));
+    if (as_text(to_view(value)) != kFormat) return fail(store_error(StoreError::damaged, "another format"));
+    if (mdb_get(raw, meta_, &secret_key, &value) != 0 || value.mv_size != secret_.size()) {
+      return fail(store_error(StoreError::damaged, "no secret"));
+    }
+    std::memcpy(secret_.data(), value.mv_data, secret_.size());
+  }
+  if (const int committed = mdb_txn_commit(txn.release()); committed != 0) {
+    return fail(lmdb_error(committed, "index"));
+  }
+  return {};
+}
+
+Result<std::optional<Index::Found>> Index::get(const UrlHash& hash) const {
+  const std::shared_lock lock(resizing_);
+  MDB_txn* raw = nullptr;
+  if (const int rc = mdb_txn_begin(env_.get(), nullptr, MDB_RDONLY, &raw); rc != 0) {
+    return fail(lmdb_error(rc, "index"));
+  }
+  const TxnPtr txn(raw);
+  const HashKey key = key_of(hash);
+  MDB_val key_val = to_val(key), value{};
+  int rc = mdb_get(raw, index_, &key_val, &value);
+  if (rc == MDB_NOTFOUND) return std::nullopt;
+  if (rc != 0) return fail(lmdb_error(rc, "index"));
+  const auto entry = decode(to_view(value));
+  if (!entry) return fail(store_error(StoreError::damaged, "index entry"));
+  Found found{.entry = *entry, .head = {}, .body = {}};
+  rc = mdb_get(raw, heads_, &key_val, &value);
+  if (rc == 0) found.head = copy(value);
+  if (rc == 0 && !entry->has_file()) {
+    rc = mdb_get(raw, bodies_, &key_val, &value);
+    if (rc == 0) found.body = copy(value);
+    if (rc == MDB_NOTFOUND) rc = 0;  // an empty body has no row
+  }
+  if (rc == MDB_NOTFOUND) return fail(store_error(StoreError::damaged, "no head"));
+  if (rc != 0) return fail(lmdb_error(rc, "index"));
+  return found;
+}
+
+Result<> Index::scan(const std::function<void(const UrlHash&, const IndexEntry&)>& visit) const {
+  const std::shared_lock lock(resizing_);
+  MDB_txn* raw = nullptr;
+  if (const int rc = mdb_txn_begin(env_.get(), nullptr, MDB_RDONLY, &raw); rc != 0) {
+    return fail(lmdb_error(rc, "index"));
+  }
+  const TxnPtr txn(raw);
+  MDB_cursor* raw_cursor = nullptr;
+  if (const int rc = mdb_cursor_open(raw, index_, &raw_cursor); rc != 0) return fail(lmdb_error(rc, "index"));
+  const CursorPtr cursor(raw_cursor);  // closed before its transaction
+  MDB_val key{}, value{};
+  int rc = mdb_cursor_get(raw_cursor, &key, &value, MDB_FIRST);
+  for (; rc == 0; rc = mdb_cursor_get(raw_cursor, &key, &value, MDB_NEXT)) {
+    // An entry of another size counts as well: its key is there until erase() finds it.
+    if (key.mv_size == kHashBytes)
+      visit(hash_of(to_view(key)), decode(to_view(value)).value_or(IndexEntry{}));
+  }
+  if (rc != MDB_NOTFOUND) return fail(lmdb_error(rc, "index"));
+  return {};
+}
+
+std::uint64_t Index::file_bytes() const {
+  MDB_envinfo info{};
+  mdb_env_info(env_.get(), &info);
+  return (info.me_last_pgno + 1) * kPageBytes;
+}
+
+Result<> Index::grow_map(std::size_t more_bytes) {
+  const std::unique_lock lock(resizing_);
+  if (const int rc = mdb_env_set_mapsize(env_.get(), map_bytes_ + more_bytes); rc != 0) {
+    return fail(lmdb_error(rc, "grow the index"));
+  }
+  map_bytes_ += more_bytes;
+  return {};
+}
+
+Result<Index::Batch> Index::begin() {
+  MDB_txn* raw = nullptr;
+  if (const int rc = mdb_txn_begin(env_.get(), nullptr, 0, &raw); rc != 0)
+    return fail(lmdb_error(rc, "index"));
+  return Batch(*this, TxnPtr(raw));
+}
+
+Result<> Index::Batch::write(MDB_dbi table, ByteView key, ByteView value) {
+  MDB_val key_val = to_val(key), val = to_val(value);
+  if (const int rc = mdb_put(txn_.get(), table, &key_val, &val, 0); rc != 0)
+    return fail(lmdb_error(rc, "index"));
+  return {};
+}
+
+Result<> Index::Batch::remove(MDB_dbi table, ByteView key) {
+  MDB_val key_val = to_val(key);
+  const int rc = mdb_del(txn_.get(), table, &key_val, nullptr);
+  if (rc != 0 && rc != MDB_NOTFOUND) return fail(lmdb_error(rc, "index"));
+  return {};
+}
+
+Result<std::optional<IndexEntry>> Index::Batch::entry(const UrlHash& hash) {
+  const HashKey key = key_of(hash);
+  MDB_val key_val = to_val(key), value{};
+  const int rc = mdb_get(txn_.get(), index_->index_, &key_val, &value);
+  if (rc == MDB_NOTFOUND) return std::nullopt;
+  if (rc != 0) return fail(lmdb_error(rc, "index"));
+  // An entry of another size cannot be accounted for; an empty one makes erase() remove its rows.
+  return decode(to_view(value)).value_or(IndexEntry{});
+}
+
+Result<Bytes> Index::Batch::head(const UrlHash& hash) {
+  const HashKey key = key_of(hash);
+  MDB_val key_val = to_val(key), value{};
+  const int rc = mdb_get(txn_.get(), index_->heads_, &key_val, &value);
+  if (rc == MDB_NOTFOUND) return Bytes{};
+  if (rc != 0) return fail(lmdb_error(rc, "index"));
+  return copy(value);
+}
+
+Result<std::optional<IndexEntry>> Index::Batch::put(const UrlHash& hash, const IndexEntry& entry,
+                                                    ByteView head, ByteView inline_body) {
+  auto before = erase(hash);
+  if (!before) return before;
+  const HashKey key = key_of(hash);
+  auto written = write(index_->index_, key, encode(entry));
+  if (written) written = write(index_->ages_, age_key(hash, entry), {});
+  if (written) written = write(index_->heads_, key, head);
+  if (written && !inline_body.empty()) written = write(index_->bodies_, key, inline_body);
+  if (!written) return fail(written.error());
+  return before;
+}
+
+Result<std::optional<IndexEntry>> Index::Batch::erase(const UrlHash& hash) {
+  auto before = entry(hash);
+  if (!before || !*before) return before;
+  const HashKey key = key_of(hash);
+  auto removed = remove(index_->index_, key);
+  if (removed) removed = remove(index_->ages_, age_key(hash, **before));
+  if (removed) removed = remove(index_->heads_, key);
+  if (removed && !(*before)->has_file()) removed = remove(index_->bodies_, key);
+  if (!removed) return fail(removed.error());
+  return before;
+}
+
+Result<> Index::Batch::replace_head(const UrlHash& hash, const IndexEntry& now, ByteView head) {
+  const HashKey key = key_of(hash);
+  auto written = write(index_->index_, key, encode(now));
+  if (written) written = write(index_->heads_, key, head);
+  return written;
+}
+
+Result<> Index::Batch::touch(const UrlHash& hash, std::uint32_t now, std::uint32_t not_after) {
+  auto found = entry(hash);
+  if (!found) return fail(found.error());
+  if (!*found || (*found)->last_use > not_after) return {};
+  IndexEntry moved = **found;
+  auto done = remove(index_->ages_, age_key(hash, moved));
+  moved.last_use = now;
+  if (done) done = write(index_->ages_, age_key(hash, moved), {});
+  if (done) done = write(index_->index_, key_of(hash), encode(moved));
+  return done;
+}
+
+Result<std::optional<Index::Batch::Evicted>> Index::Batch::evict_oldest(Class of) {
+  AgeKey row;
+  {
+    MDB_cursor* raw = nullptr;
+    if (const int rc = mdb_cursor_open(txn_.get(), index_->ages_, &raw); rc != 0) {
+      return fail(lmdb_error(rc, "index"));
+    }
+    const CursorPtr cursor(raw);
+    const std::byte first[] = {static_cast<std::byte>(of)};
+    MDB_val key = to_val(first), value{};
+    const int rc = mdb_cursor_get(raw, &key, &value, MDB_SET_RANGE);
+    if (rc == MDB_NOTFOUND) return std::nullopt;
+    if (rc != 0) return fail(lmdb_error(rc, "index"));
+    const ByteView found = to_view(key);
+    if (found.size() != row.size() || found[0] != first[0]) return std::nullopt;
+    std::copy(found.begin(), found.end(), row.begin());
+  }
+  const UrlHash hash = hash_of(ByteView(row).last(kHashBytes));
+  // The row goes even if the index does not know the object, so that a loop over the oldest always ends.
+  if (auto removed = remove(index_->ages_, row); !removed) return fail(removed.error());
+  auto before = erase(hash);
+  if (!before) return fail(before.error());
+  return Evicted{hash, *before};
+}
+
+Result<> Index::Batch::commit() {
+  if (const int rc = mdb_txn_commit(txn_.release()); rc != 0) return fail(lmdb_error(rc, "commit"));
+  return {};
+}
+
+}  // namespace reef::proxy

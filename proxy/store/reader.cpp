@@ -1,0 +1,123 @@
+// Reading objects back: Store::Core's pool jobs that never write.
+#include <thread>
+
+#include "proxy/store/core.h"
+#include "proxy/store/error.h"
+#include "proxy/store/record.h"
+
+namespace reef::proxy {
+namespace {
+
+constexpr std::size_t kVerifiedMax = 65536;  // beyond it all are forgotten and checked again
+
+std::uint32_t unix_seconds() {
+  return static_cast<std::uint32_t>(
+      std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch())
+          .count());
+}
+
+}  // namespace
+
+bool Store::Core::load(std::string url, const UrlHash& hash, EventLoop& loop,
+                       std::function<void(ObjectPtr)> done) {
+  bool is_pending = false;
+  ObjectPtr known;
+  if (index_ != nullptr) {
+    const std::lock_guard lock(mutex_);
+    if (const auto found = pending_.find(hash); found != pending_.end()) {
+      is_pending = true;
+      if (found->second.object && found->second.object->head.url == url) known = found->second.object;
+    }
+  }
+  if (is_pending || !may_have(hash)) {
+    return loop.post([known = std::move(known), done = std::move(done)] { done(known); });
+  }
+  loads_.fetch_add(1, std::memory_order_relaxed);
+  const bool is_submitted = submit_job([this, url = std::move(url), hash, &loop, done = std::move(done)] {
+    ObjectPtr object = read(url, hash);
+    (object ? load_hits_ : load_absent_).fetch_add(1, std::memory_order_relaxed);
+    // The loop waits for this answer; a mailbox that is full for a moment must not swallow it.
+    const std::function<void()> answer = [object = std::move(object), done] { done(object); };
+    while (!loop.post(answer)) std::this_thread::yield();
+  });
+  if (!is_submitted) load_refused_.fetch_add(1, std::memory_order_relaxed);
+  return is_submitted;
+}
+
+Store::Core::ObjectPtr Store::Core::read(const std::string& url, const UrlHash& hash) {
+  auto found = index_->get(hash);
+  if (!found || !*found) {
+    if (!found && found.error().code != StoreError::damaged) note_failure(found.error(), "read the index");
+    return nullptr;
+  }
+  const IndexEntry entry = (*found)->entry;
+  auto object = rebuild(url, std::move(**found));
+  if (!object) {
+    // A file that is not there was evicted a moment ago, or is lost: the writer looks whether the entry still
+    // is.
+    const auto& code = object.error().code;
+    const bool is_damaged = code == StoreError::damaged || code == std::errc::no_such_file_or_directory;
+    if (!is_damaged) {
+      note_failure(object.error(), "read an object");
+      return nullptr;
+    }
+    const std::lock_guard lock(mutex_);
+    if (!is_closing_ && queue_.size() < options_.queue_objects_max) {
+      push({.kind = Kind::erase_damaged, .hash = hash, .id = entry.id});
+    }
+    return nullptr;
+  }
+  const auto granularity = static_cast<std::uint32_t>(options_.use_granularity.count());
+  if (*object && entry.last_use + granularity <= unix_seconds()) touch(hash);
+  return *object;
+}
+
+// Null: the hash is another URL's.
+Result<Store::Core::ObjectPtr> Store::Core::rebuild(const std::string& url, Index::Found found) {
+  auto head = decode_head(found.head);
+  if (!head) return fail(head.error());
+  if (head->url != url) return ObjectPtr{};
+  auto body = rebuild_body(*head, found);
+  if (!body) return fail(body.error());
+  return std::make_shared<const Object>(Object{std::move(*head), std::move(*body)});
+}
+
+Result<std::shared_ptr<const Body>> Store::Core::rebuild_body(const ObjectHead& head,
+                                                              const Index::Found& found) {
+  const auto checked = [&head](ByteView bytes) -> Result<std::shared_ptr<const Body>> {
+    if (bytes.size() != head.body_bytes || sha256(bytes) != head.body_digest) {
+      return fail(store_error(StoreError::damaged, "body"));
+    }
+    return Body::of(bytes);
+  };
+  if (!found.entry.has_file()) return checked(found.body);
+  auto file = files_->open(found.entry.id, head.body_bytes);
+  if (!file) return fail(file.error());
+  if (head.body_bytes <= options_.ram_object_bytes_max) {
+    Bytes bytes(static_cast<std::size_t>(head.body_bytes));
+    if (auto got = read_at(file->get(), bytes, 0); !got) return fail(got.error());
+    return checked(bytes);
+  }
+  if (auto verified = verify_file(file->get(), head, found.entry.id); !verified)
+    return fail(verified.error());
+  return Body::of_file(SpoolFile::adopted(std::move(*file), spool_), head.body_bytes, true);
+}
+
+// What this process wrote is in the page cache as it was written; what an earlier one wrote may not have
+// reached the disk before a power failure, so it is read through once.
+Result<> Store::Core::verify_file(int fd, const ObjectHead& head, const StoredId& id) {
+  if (id.boot == boot_) return {};
+  {
+    const std::lock_guard lock(mutex_);
+    if (verified_.contains(id)) return {};
+  }
+  auto digest = digest_of_file(fd, head.body_bytes);
+  if (!digest) return fail(digest.error());
+  if (*digest != head.body_digest) return fail(store_error(StoreError::damaged, "file"));
+  const std::lock_guard lock(mutex_);
+  if (verified_.size() >= kVerifiedMax) verified_.clear();
+  verified_.insert(id);
+  return {};
+}
+
+}  // namespace reef::proxy

@@ -1,0 +1,42 @@
+#include "proxy/store/store.h"
+
+#include "proxy/store/core.h"
+
+namespace reef::proxy {
+
+Result<std::unique_ptr<Store>> Store::open(StoreOptions options, DiskPool& pool, EventLoop& home) {
+  auto core = std::make_shared<Core>(std::move(options), pool, home);
+  if (auto opened = core->open(); !opened) return fail(opened.error());
+  return std::unique_ptr<Store>(new Store(std::move(core)));
+}
+
+Store::Store(std::shared_ptr<Core> core) : core_(std::move(core)) {}
+
+Store::~Store() { core_->close(); }
+
+const UrlHasher& Store::hasher() const { return core_->hasher(); }
+
+Result<std::unique_ptr<BodyWriter>> Store::begin(std::optional<std::uint64_t> expected_bytes) {
+  return core_->begin(expected_bytes);
+}
+
+bool Store::may_have(const UrlHash& hash) const { return core_->may_have(hash); }
+
+bool Store::load(std::string url, const UrlHash& hash, EventLoop& loop,
+                 std::function<void(std::shared_ptr<const Object>)> done) {
+  return core_->load(std::move(url), hash, loop, std::move(done));
+}
+
+void Store::update_head(const UrlHash& hash, std::shared_ptr<const Object> object) {
+  core_->update_head(hash, std::move(object));
+}
+
+bool Store::remove(const UrlHash& hash) { return core_->remove(hash); }
+
+void Store::touch(const UrlHash& hash) { core_->touch(hash); }
+
+bool Store::flush(EventLoop& loop, std::function<void()> done) { return core_->flush(loop, std::move(done)); }
+
+StoreStats Store::stats() const { return core_->stats(); }
+
+}  // namespace reef::proxy
