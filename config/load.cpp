@@ -272,6 +272,9 @@ class Loader {
     if (cache.ram_object_bytes_max > cache.ram_bytes) {
       return fail(crossed("proxy.cache.ram_object_bytes_max", "proxy.cache.ram_bytes"));
     }
+    if (s.proxy.peer.hedge_delay_min > s.proxy.peer.hedge_delay_max) {
+      return fail(crossed("proxy.peer.hedge_delay_min", "proxy.peer.hedge_delay_max"));
+    }
     if (s.dsht.budget_min > s.dsht.budget_max) return fail(crossed("dsht.budget_min", "dsht.budget_max"));
     if (s.dsht.announce_ttl > s.dsht.pointer_ttl)
       return fail(crossed("dsht.announce_ttl", "dsht.pointer_ttl"));

@@ -107,12 +107,13 @@ void add_node(std::vector<Setting>& out) {
 void add_network(std::vector<Setting>& out) {
   out.push_back(with_flag(
       "--suffix", "SUFFIX",
-      scalar("network.suffix", DomainType{}, REEF_FIELD(network.suffix),
-             "What is appended to a site's host name: www.example.com.SUFFIX. Given only a zone: the zone.")));
-  out.push_back(with_flag(
-      "--zone", "ZONE",
-      scalar("network.zone", DomainType{}, REEF_FIELD(network.zone),
-             "The DNS zone that the node answers for: the suffix or a name above it. Given only a suffix: the suffix.")));
+      scalar(
+          "network.suffix", DomainType{}, REEF_FIELD(network.suffix),
+          "What is appended to a site's host name: www.example.com.SUFFIX. Given only a zone: the zone.")));
+  out.push_back(with_flag("--zone", "ZONE",
+                          scalar("network.zone", DomainType{}, REEF_FIELD(network.zone),
+                                 "The DNS zone that the node answers for: the suffix or a name above it. "
+                                 "Given only a suffix: the suffix.")));
   out.push_back(scalar(
       "network.key", TextType{1, 256, "a text"}, REEF_FIELD(network.key),
       "Shared by the nodes of one network: index keys are made with it, so that who holds a pointer cannot "
@@ -143,6 +144,9 @@ void add_proxy(std::vector<Setting>& out) {
   out.push_back(scalar(cache + "small_body_bytes_max", BytesType{0, kMiB},
                        REEF_FIELD(proxy.cache.small_body_bytes_max),
                        "Bodies up to this are kept in the index file, longer ones in files of their own."));
+  out.push_back(scalar(cache + "memory_spool_bytes_max", BytesType{0, kTiB},
+                       REEF_FIELD(proxy.cache.memory_spool_bytes_max),
+                       "Memory that takes the place of the disk for running fills while it refuses writes."));
   out.push_back(scalar(
       cache + "lifetime_floor", SecondsType{Seconds(0), hours(24)}, REEF_FIELD(proxy.cache.lifetime_floor),
       "Under Coralized names: the least lifetime of a response that says nothing about its freshness."));
@@ -163,25 +167,32 @@ void add_proxy(std::vector<Setting>& out) {
   out.push_back(scalar(limits + "url_bytes_max", BytesType{256, 64 * kKiB},
                        REEF_FIELD(proxy.limits.url_bytes_max),
                        "Of a request's target; more is answered with 414."));
-  out.push_back(scalar(limits + "header_timeout", MillisecondsType{Milliseconds(100), minutes(5)},
+  out.push_back(scalar(limits + "request_body_bytes_max", BytesType{0, kTiB},
+                       REEF_FIELD(proxy.limits.request_body_bytes_max),
+                       "Of a request to a site; more is answered with 413."));
+  out.push_back(scalar(limits + "header_timeout", SecondsType{Seconds(1), minutes(5)},
                        REEF_FIELD(proxy.limits.header_timeout),
                        "For a whole request header, from its first byte."));
-  out.push_back(scalar(limits + "idle_timeout", MillisecondsType{Milliseconds(100), hours(1)},
+  out.push_back(scalar(limits + "idle_timeout", SecondsType{Seconds(1), hours(1)},
                        REEF_FIELD(proxy.limits.idle_timeout), "Of a connection between two requests."));
-  out.push_back(scalar(limits + "transfer_bytes_per_second_min", BytesType{0, kMiB},
-                       REEF_FIELD(proxy.limits.transfer_bytes_per_second_min),
-                       "A client that takes its response more slowly is cut off. 0: never."));
+  out.push_back(
+      scalar(limits + "transfer_bytes_per_second_min", BytesType{0, kMiB},
+             REEF_FIELD(proxy.limits.transfer_bytes_per_second_min),
+             "A client that takes fewer bytes a second while there are more for it is cut off. 0: never."));
+  out.push_back(scalar(limits + "transfer_window", SecondsType{Seconds(1), hours(1)},
+                       REEF_FIELD(proxy.limits.transfer_window),
+                       "The time that this rate is measured over."));
   out.push_back(scalar(limits + "connections_max", IntegerType{16, 1'000'000},
                        REEF_FIELD(proxy.limits.connections_max), "Client connections of the whole node."));
   out.push_back(scalar(limits + "connections_per_client_max", IntegerType{1, 1'000'000},
                        REEF_FIELD(proxy.limits.connections_per_client_max),
-                       "Of one IPv4 address or IPv6 /64."));
+                       "Of one IPv4 address or IPv6 /64, on each worker. Loopback is not counted."));
 
   const std::string origin = "proxy.origin.";
   out.push_back(with_flag("--allow-origin", "CIDR",
                           list(origin + "allow", PrefixType{}, REEF_FIELD(proxy.origin.allow),
-                               "Addresses that origins may have although they are private or loopback, on "
-                               "any port. For one's own "
+                               "Addresses that origins (on any port) and other nodes may have although they "
+                               "are private or loopback. For one's own "
                                "machines and for tests: whoever can reach the proxy can then reach these.")));
   out.push_back(list(origin + "ports", PortRangeType{}, REEF_FIELD(proxy.origin.ports),
                      "Ports that origins may have."));
@@ -194,14 +205,35 @@ void add_proxy(std::vector<Setting>& out) {
            "Name servers that origins are looked up with. None: those of /etc/resolv.conf.")));
   out.push_back(scalar(origin + "connections_per_host_max", IntegerType{1, 1000},
                        REEF_FIELD(proxy.origin.connections_per_host_max),
-                       "Connections to one origin at once, per worker."));
+                       "Connections to one origin at once."));
+  out.push_back(scalar(origin + "queue_max", IntegerType{0, 1'000'000}, REEF_FIELD(proxy.origin.queue_max),
+                       "Fetches that may wait for one of them, per worker; more are answered with 503."));
   out.push_back(scalar(origin + "connect_timeout", MillisecondsType{Milliseconds(10), minutes(5)},
                        REEF_FIELD(proxy.origin.connect_timeout),
                        "Until the connection to an origin stands."));
   out.push_back(scalar(origin + "first_byte_timeout", MillisecondsType{Milliseconds(10), minutes(10)},
                        REEF_FIELD(proxy.origin.first_byte_timeout), "Until its response begins."));
+  out.push_back(scalar(origin + "stall_timeout", SecondsType{Seconds(1), hours(1)},
+                       REEF_FIELD(proxy.origin.stall_timeout),
+                       "A response that brings nothing for so long has failed."));
   out.push_back(scalar(origin + "total_timeout", MillisecondsType{Milliseconds(10), hours(24)},
                        REEF_FIELD(proxy.origin.total_timeout), "Until its response has ended."));
+  out.push_back(scalar(origin + "negative_ttl", SecondsType{Seconds(0), hours(1)},
+                       REEF_FIELD(proxy.origin.negative_ttl),
+                       "How long an origin that failed is not asked again."));
+
+  const std::string peer = "proxy.peer.";
+  out.push_back(scalar(peer + "sources_max", IntegerType{1, 64}, REEF_FIELD(proxy.peer.sources_max),
+                       "Other nodes considered for one fill."));
+  out.push_back(scalar(
+      peer + "hedge_delay_min", MillisecondsType{Milliseconds(1), minutes(1)},
+      REEF_FIELD(proxy.peer.hedge_delay_min),
+      "A node that is silent for three round-trip times is hedged with the next one; at least after this."));
+  out.push_back(scalar(peer + "hedge_delay_max", MillisecondsType{Milliseconds(1), minutes(1)},
+                       REEF_FIELD(proxy.peer.hedge_delay_max), "And at most after this."));
+  out.push_back(scalar(peer + "silence_max", MillisecondsType{Milliseconds(10), minutes(1)},
+                       REEF_FIELD(proxy.peer.silence_max),
+                       "Without a byte for so long, a node is asked whether it still lives."));
 }
 
 void add_dns(std::vector<Setting>& out) {
@@ -230,6 +262,12 @@ void add_dns(std::vector<Setting>& out) {
   out.push_back(scalar(
       "dns.slip", IntegerType{0, 100}, REEF_FIELD(dns.slip),
       "Over the limit every so-many-th response says \"use TCP\" in place of silence. 0: all are silent."));
+  out.push_back(scalar("dns.tcp_connections_max", IntegerType{1, 100'000},
+                       REEF_FIELD(dns.tcp_connections_max),
+                       "TCP connections to the name server, per worker."));
+  out.push_back(scalar("dns.tcp_idle_timeout", MillisecondsType{Milliseconds(100), minutes(5)},
+                       REEF_FIELD(dns.tcp_idle_timeout),
+                       "Of such a connection between two queries (RFC 7766)."));
 }
 
 void add_dsht(std::vector<Setting>& out) {
@@ -253,6 +291,15 @@ void add_dsht(std::vector<Setting>& out) {
   out.push_back(scalar("dsht.budget_max", MillisecondsType{Milliseconds(10), minutes(1)},
                        REEF_FIELD(dsht.budget_max),
                        "The most; between them, four times the slow contacts' round-trip time."));
+  out.push_back(scalar("dsht.values_per_key_max", IntegerType{1, 10'000}, REEF_FIELD(dsht.values_per_key_max),
+                       "Values that this node stores for one key."));
+  out.push_back(scalar("dsht.values_bytes_max", BytesType{kMiB, kTiB}, REEF_FIELD(dsht.values_bytes_max),
+                       "Memory for the values of all keys."));
+  out.push_back(scalar("dsht.requests_per_second", IntegerType{1, 10'000'000},
+                       REEF_FIELD(dsht.requests_per_second),
+                       "Requests that are answered to one other node."));
+  out.push_back(scalar("dsht.request_burst", IntegerType{1, 10'000'000}, REEF_FIELD(dsht.request_burst),
+                       "Requests of one node at once before the rate counts."));
 }
 
 void add_admin_and_sites(std::vector<Setting>& out) {

@@ -66,6 +66,7 @@ struct CacheSettings {
   std::uint64_t disk_bytes = 3 * kGiB;  // 0: no disk tier
   std::uint64_t object_bytes_max = 50 * kMiB;
   std::uint64_t small_body_bytes_max = 16 * kKiB;
+  std::uint64_t memory_spool_bytes_max = 64 * kMiB;
   Seconds lifetime_floor{300};
   Seconds lifetime_ceiling{12 * 3600};
   Seconds stale_if_error{24 * 3600};
@@ -75,11 +76,13 @@ struct ClientLimits {
   std::uint64_t header_bytes_max = 32 * kKiB;
   int header_fields_max = 100;
   std::uint64_t url_bytes_max = 8 * kKiB;
-  Milliseconds header_timeout{10'000};
-  Milliseconds idle_timeout{30'000};
+  std::uint64_t request_body_bytes_max = 64 * kMiB;
+  Seconds header_timeout{10};
+  Seconds idle_timeout{30};
   std::uint64_t transfer_bytes_per_second_min = kKiB;
-  int connections_max = 10'000;
-  int connections_per_client_max = 64;
+  Seconds transfer_window{30};
+  int connections_max = 16'384;
+  int connections_per_client_max = 256;
 };
 
 struct OriginSettings {
@@ -88,9 +91,19 @@ struct OriginSettings {
   std::string default_scheme = "http";
   std::vector<Endpoint> resolvers;  // empty: those of /etc/resolv.conf
   int connections_per_host_max = 8;
-  Milliseconds connect_timeout{5'000};
-  Milliseconds first_byte_timeout{20'000};
+  int queue_max = 256;
+  Milliseconds connect_timeout{3'000};
+  Milliseconds first_byte_timeout{15'000};
+  Seconds stall_timeout{20};
   Milliseconds total_timeout{600'000};
+  Seconds negative_ttl{5};
+};
+
+struct PeerSettings {
+  int sources_max = 8;
+  Milliseconds hedge_delay_min{100};
+  Milliseconds hedge_delay_max{500};
+  Milliseconds silence_max{1'500};
 };
 
 struct ProxySettings {
@@ -99,6 +112,7 @@ struct ProxySettings {
   CacheSettings cache;
   ClientLimits limits;
   OriginSettings origin;
+  PeerSettings peer;
 };
 
 struct DnsSettings {
@@ -113,17 +127,23 @@ struct DnsSettings {
   int responses_per_second = 2000;
   int response_burst = 4000;
   int slip = 2;
+  int tcp_connections_max = 512;
+  Milliseconds tcp_idle_timeout{10'000};
 };
 
 struct DshtSettings {
   std::vector<Endpoint> listen = {{IpAddress::v4(127, 0, 0, 1), 8091}};
   int k = 8;
   int alpha = 3;
-  int replicas = 4;
+  int replicas = 3;
   Seconds announce_ttl{20};
   Seconds pointer_ttl{3600};
   Milliseconds budget_min{300};
   Milliseconds budget_max{1500};
+  int values_per_key_max = 64;
+  std::uint64_t values_bytes_max = 64 * kMiB;
+  int requests_per_second = 500;
+  int request_burst = 1000;
 };
 
 struct AdminSettings {
