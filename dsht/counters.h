@@ -15,6 +15,7 @@ struct NodeCounters {
   Counter rate_limited;                // a request of a source that sent too many
   Counter own;                         // carries our own id
   Counter unexpected;                  // a reply that answers nothing we asked of that endpoint
+  Counter after_leave;                 // a request that came when we had left
   Counter foreign_cluster;             // a request at a level whose cluster we do not share
 
   std::array<Counter, 12> requests;  // answered, by MessageType

@@ -12,7 +12,6 @@ constexpr std::size_t kFindFixedBytes = kHeaderBytes + kIdBytes + 1 + 2;
 constexpr std::size_t kAnnounceFixedBytes = kHeaderBytes + kIdBytes + 8 + 1 + 4 + 1 + 2;
 
 // ---- reading: every helper leaves `ok` false on the first thing that may not be so
-// -------------------------------
 
 class Decoder {
  public:
@@ -162,7 +161,6 @@ Body read_body(Decoder& d, MessageType type) {
 }
 
 // ---- writing
-// -----------------------------------------------------------------------------------------------------
 
 class Encoder {
  public:

@@ -48,7 +48,6 @@ Node::Node(const NodeOptions& options, const NodeId& self, NetworkId network, co
       storage_(options.storage, derived(secret, "storage")),
       join_backoff_(options.join_retry_min),
       tick_at_(now + random_.between(Duration::zero(), options.tick)),
-      self_refreshed_at_(now),
       pinging_(16, KeyedIdHash{derived(secret, "pings")}),
       first_timeout_(options.first_timeout_max),
       replicating_(16, KeyedIdHash{derived(secret, "replication")}) {
@@ -61,10 +60,9 @@ void Node::take_actions(std::vector<Action>& out) {
 }
 
 // ---- time
-// ----------------------------------------------------------------------------------------------------------
 
 TimePoint Node::next_deadline() const {
-  TimePoint next = std::min({tick_at_, join_at_, leave_by_});
+  TimePoint next = std::min({tick_at_, join_at_, self_refresh_at_, leave_by_});
   if (!timers_.empty()) next = std::min(next, timers_.top().at);
   if (!replications_.empty()) next = std::min(next, replications_.front().due);
   return next;
@@ -84,6 +82,7 @@ void Node::on_deadline(TimePoint now) {
   }
   if (now >= join_at_) try_join(now);
   if (now >= tick_at_) tick(now);
+  if (now >= self_refresh_at_) refresh_self(now);
   if (!replications_.empty() && now >= replications_.front().due) replicate_some(now);
   if (now >= leave_by_) end_leaving();
   prune_timers();
@@ -104,7 +103,6 @@ void Node::prune_timers() {
 }
 
 // ---- sending
-// -------------------------------------------------------------------------------------------------------
 
 std::uint64_t Node::next_transaction() {
   std::array<std::byte, 8> input{};
@@ -232,7 +230,6 @@ void Node::rpc_failed(TimePoint now, const Rpc& rpc) {
 }
 
 // ---- receiving
-// -----------------------------------------------------------------------------------------------------
 
 void Node::on_datagram(TimePoint now, const Endpoint& from, ByteView payload) {
   counters_.datagrams_in.add();
@@ -248,6 +245,9 @@ void Node::on_datagram(TimePoint now, const Endpoint& from, ByteView payload) {
   }
   if (!is_request(message->type())) {
     on_reply(now, from, *message);
+  } else if (left_) {
+    // Whoever still asks shall find nobody, as we told our contacts.
+    counters_.after_leave.add();
   } else if (from.port == 0 || !rate_limit_.allow(now, from)) {
     counters_.rate_limited.add();
   } else {
@@ -310,20 +310,7 @@ void Node::fulfil(TimePoint now, Rpc rpc, Message& message, const Contact& conta
     note_token(nodes->token);
     vote(contact.id, nodes->observed);
     if (rpc.purpose == Purpose::seed) {
-      if (join_walk_ == 0 && !joined_) {
-        if (Walk* walk = start_walk(now, WalkKind::join, self_.as<Key>(), options_.walk_max)) {
-          join_walk_ = walk->id;
-          // The seed has answered this very question already.
-          for (const Contact& other : nodes->contacts) walk->list.add(other, 2);
-          if (Candidate* seed = walk->list.find(contact.id)) seed->state = Candidate::State::answered;
-          advance(now, join_walk_);
-        }
-      } else if (join_walk_ != 0) {
-        if (const auto walk = walks_.find(join_walk_); walk != walks_.end()) {
-          for (const Contact& other : nodes->contacts) walk->second->list.add(other, 2);
-          advance(now, join_walk_);
-        }
-      }
+      on_seed_answered(now, contact, nodes->contacts);
     } else {
       on_nodes(now, rpc, *nodes);
     }

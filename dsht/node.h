@@ -57,8 +57,10 @@ struct NodeOptions {
   Duration near_ping = std::chrono::seconds(40);
   Duration far_ping = std::chrono::minutes(4);  // everybody else in the table
   Duration bucket_refresh = std::chrono::hours(1);
-  Duration self_refresh = std::chrono::minutes(10);  // looks for new neighbours
-  std::size_t unverified_pings_max = 16;             // in flight, to nodes that asked us something
+  // Looks for new neighbours: soon after joining, then ever more rarely up to this.
+  Duration self_refresh_min = std::chrono::seconds(1);
+  Duration self_refresh_max = std::chrono::minutes(10);
+  std::size_t unverified_pings_max = 64;  // in flight, to nodes that asked us something
 
   Duration join_retry_min = std::chrono::milliseconds(500);
   Duration join_retry_max = std::chrono::seconds(30);
@@ -239,8 +241,11 @@ class Node {
   // node_upkeep.cpp: what nobody asked for
   void tick(TimePoint now);
   void try_join(TimePoint now);
+  void ask_seed(TimePoint now, const Contact& seed);
+  void on_seed_answered(TimePoint now, const Contact& seed, const std::vector<Contact>& contacts);
   void on_joined(TimePoint now);
   void refresh_next(TimePoint now);
+  void refresh_self(TimePoint now);
   void ping(TimePoint now, const Contact& contact, bool unverified = false);
   void contact_dropped(TimePoint now, const Contact& contact);
   void neighbourhood_changed(TimePoint now, const Contact& contact);
@@ -275,7 +280,8 @@ class Node {
   TimePoint join_at_ = TimePoint::max();
 
   TimePoint tick_at_{};
-  TimePoint self_refreshed_at_{};
+  TimePoint self_refresh_at_ = TimePoint::max();
+  Duration self_refresh_period_{};
   std::array<TimePoint, kIdBits> bucket_refreshed_at_{};
   std::deque<int> refresh_queue_;
   WalkId refresh_walk_ = 0;

@@ -103,6 +103,10 @@ Body Node::serve(TimePoint now, const Contact& from, const Store& store) {
     counters_.token_needed.add();
     return reply;
   }
+  if (leaving_) {
+    reply.status = StoreStatus::refused;
+    return reply;
+  }
   switch (storage_.put(now, store.key, from.id, store.data, std::chrono::seconds(store.ttl_seconds),
                        store.provisional)) {
     case Storage::Outcome::stored:
@@ -126,6 +130,10 @@ Body Node::serve(TimePoint now, const Contact& from, std::size_t room, const Ann
   if (!tokens_.is_valid(now, from.rpc.address, announce.token)) {
     counters_.token_needed.add();
     reply.status = StoreStatus::token_needed;
+    return reply;
+  }
+  if (leaving_) {
+    reply.status = StoreStatus::refused;
     return reply;
   }
   std::size_t used = reply_overhead(from.rpc);
@@ -186,6 +194,10 @@ Body Node::serve(TimePoint now, const Contact& from, const Handover& handover) {
     counters_.token_needed.add();
     return reply;
   }
+  if (leaving_) {
+    reply.status = StoreStatus::refused;
+    return reply;
+  }
   // Values come to those next to their key only: nobody can use us to hold what is not ours to hold.
   if (closer_contacts(handover.key, options_.table.bucket_size) >= options_.table.bucket_size) {
     counters_.values_refused.add();
@@ -194,7 +206,6 @@ Body Node::serve(TimePoint now, const Contact& from, const Handover& handover) {
   }
   reply.status = StoreStatus::stored;
   for (const WireValue& wire : handover.values) {
-    if (wire.publisher == self_) continue;  // we know best ourselves
     StoredValue value{wire.publisher, wire.data, now - std::chrono::milliseconds(wire.age_ms),
                       now + std::chrono::seconds(wire.ttl_seconds), wire.provisional};
     if (storage_.merge(now, handover.key, value) == Storage::Outcome::full) {

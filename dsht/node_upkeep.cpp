@@ -17,7 +17,6 @@ constexpr std::size_t kNeighbourhood = 16;
 }  // namespace
 
 // ---- joining
-// -------------------------------------------------------------------------------------------------------
 
 void Node::join(TimePoint now, std::vector<Endpoint> seeds, std::vector<Contact> known) {
   seeds_ = std::move(seeds);
@@ -45,25 +44,43 @@ void Node::try_join(TimePoint now) {
     targets.insert(targets.end(), remembered_.begin(), remembered_.end());
     for (std::size_t i = targets.size(); i > 1; --i) std::swap(targets[i - 1], targets[random_.below(i)]);
     targets.resize(std::min(targets.size(), kSeedsAtOnce));
-    for (const Contact& target : targets) {
-      Find find;
-      find.target = self_.as<Key>();
-      find.padding = padding_for(find);
-      Rpc rpc;
-      rpc.to = target.rpc;
-      rpc.expected = target.id;
-      rpc.purpose = Purpose::seed;
-      rpc.attempts_max = options_.find_attempts;
-      if (!send_rpc(now, std::move(rpc), find)) break;
-    }
+    for (const Contact& target : targets) ask_seed(now, target);
   }
   join_at_ = now + join_backoff_ + random_.between(Duration::zero(), join_backoff_ / 4);
   join_backoff_ = std::min(join_backoff_ * 2, options_.join_retry_max);
 }
 
+void Node::ask_seed(TimePoint now, const Contact& seed) {
+  Find find;
+  find.target = self_.as<Key>();
+  find.padding = padding_for(find);
+  Rpc rpc;
+  rpc.to = seed.rpc;
+  rpc.expected = seed.id;
+  rpc.purpose = Purpose::seed;
+  rpc.attempts_max = options_.find_attempts;
+  (void)send_rpc(now, std::move(rpc), find);  // too many requests in flight: the next round will do
+}
+
+void Node::on_seed_answered(TimePoint now, const Contact& seed, const std::vector<Contact>& contacts) {
+  Walk* walk = nullptr;
+  if (const auto running = walks_.find(join_walk_); running != walks_.end()) {
+    walk = running->second.get();
+  } else {
+    walk = start_walk(now, joined_ ? WalkKind::refresh : WalkKind::join, self_.as<Key>(), options_.walk_max);
+    if (walk == nullptr) return;
+    if (!joined_) join_walk_ = walk->id;
+  }
+  walk->list.add(seed, 1);
+  if (Candidate* candidate = walk->list.find(seed.id)) candidate->state = Candidate::State::answered;
+  for (const Contact& contact : contacts) walk->list.add(contact, 2);
+  advance(now, walk->id);
+}
+
 void Node::on_joined(TimePoint now) {
-  self_refreshed_at_ = now;
   if (table_.size() == 0) return;  // the retry is already set
+  self_refresh_period_ = options_.self_refresh_min;
+  self_refresh_at_ = now + self_refresh_period_;
   join_backoff_ = options_.join_retry_min;
   if (!joined_) {
     joined_ = true;
@@ -92,8 +109,22 @@ void Node::refresh_next(TimePoint now) {
   }
 }
 
+// Those who joined with us may have missed each other: their place is looked up again soon, later rarely.
+void Node::refresh_self(TimePoint now) {
+  self_refresh_period_ = std::min(self_refresh_period_ * 3, options_.self_refresh_max);
+  self_refresh_at_ = leaving_ ? TimePoint::max()
+                              : now + self_refresh_period_ + random_.between(Duration::zero(), self_refresh_period_ / 8);
+  if (leaving_) return;
+  if (Walk* walk = start_walk(now, WalkKind::refresh, self_.as<Key>(), options_.walk_max)) advance(now, walk->id);
+  // Somebody whom we lost, or a seed: if the network was cut in two, this is what joins it again.
+  const std::size_t ways = seeds_.size() + remembered_.size();
+  if (ways == 0) return;
+  const std::size_t way = random_.below(ways);
+  const Contact back = way < seeds_.size() ? Contact{NodeId{}, seeds_[way], 0, 0, 0} : remembered_[way - seeds_.size()];
+  if (back.id.is_zero() || table_.find(back.id) == nullptr) ask_seed(now, back);
+}
+
 // ---- the table
-// -----------------------------------------------------------------------------------------------------
 
 void Node::tick(TimePoint now) {
   tick_at_ = now + options_.tick;
@@ -132,13 +163,6 @@ void Node::tick(TimePoint now) {
     ping(now, due[i]);
   }
 
-  if (now - self_refreshed_at_ >= options_.self_refresh && refresh_walk_ == 0) {
-    self_refreshed_at_ = now;
-    if (Walk* walk = start_walk(now, WalkKind::refresh, self_.as<Key>(), options_.walk_max)) {
-      refresh_walk_ = walk->id;
-      advance(now, refresh_walk_);
-    }
-  }
   for (int bucket = 0; bucket <= table_.deepest_bucket(); ++bucket) {
     if (now - bucket_refreshed_at_[bucket] < options_.bucket_refresh) continue;
     if (std::find(refresh_queue_.begin(), refresh_queue_.end(), bucket) == refresh_queue_.end()) {
@@ -174,7 +198,6 @@ void Node::contact_dropped(TimePoint now, const Contact& contact) {
 }
 
 // ---- values
-// --------------------------------------------------------------------------------------------------------
 
 // A neighbour came or went: keys for which it is, or was, one of the closest are copied again by the one that
 // is the closest without it.
@@ -230,7 +253,7 @@ void Node::replicate(TimePoint now, const Key& key) {
     handover.token = entry->token;
     std::size_t used = kHeaderBytes + kIdBytes + 8 + 1;
     for (const StoredValue* value : storage_.live(now, key)) {
-      if (value->publisher == entry->contact.id || (leaving_ && value->publisher == self_)) continue;
+      if (leaving_ && value->publisher == self_) continue;  // nobody will serve it
       WireValue wire = to_wire(now, *value);
       if (used + wire_bytes(wire) > kDatagramBytesMax || handover.values.size() >= kValuesMax) break;
       used += wire_bytes(wire);

@@ -22,7 +22,6 @@ bool is_publisher(const WireValue& value, const NodeId& id) { return value.publi
 using State = Candidate::State;
 
 // ---- starting
-// ------------------------------------------------------------------------------------------------------
 
 Node::Walk* Node::start_walk(TimePoint now, WalkKind kind, const Key& target, Duration budget) {
   if (walks_.size() >= options_.walks_max) return nullptr;
@@ -101,7 +100,6 @@ WalkId Node::withdraw(TimePoint now, const Key& key) {
 }
 
 // ---- asking
-// --------------------------------------------------------------------------------------------------------
 
 void Node::advance(TimePoint now, WalkId id) {
   const auto found = walks_.find(id);
@@ -215,7 +213,6 @@ void Node::candidate_failed(TimePoint now, const Rpc& rpc) {
 }
 
 // ---- at the end of the way
-// -----------------------------------------------------------------------------------------
 
 void Node::conclude(TimePoint now, Walk& walk) {
   switch (walk.kind) {
@@ -426,7 +423,6 @@ void Node::on_announced(TimePoint now, const Rpc& rpc, AnnounceReply& reply) {
 }
 
 // ---- endings
-// -------------------------------------------------------------------------------------------------------
 
 void Node::walk_timed_out(TimePoint now, WalkId id) {
   Walk& walk = *walks_.at(id);
