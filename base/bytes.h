@@ -1,7 +1,7 @@
 // Reading and writing wire formats: big-endian integers and byte runs over a fixed span, never past its end.
 //
-// Both are sticky: after the first overrun ok() is false and every further call does nothing (the reader yields
-// zeros and empty spans), so that a decoder checks once at its end.
+// Both are sticky: after the first overrun ok() is false and every further call does nothing (the reader
+// yields zeros and empty spans), so that a decoder checks once at its end.
 #pragma once
 
 #include <cstddef>

@@ -4,10 +4,10 @@
 #include <cstdio>
 #include <cstdlib>
 
-#define BASE_CHECK(invariant)                                                                        \
-  do {                                                                                               \
-    if (!(invariant)) [[unlikely]] {                                                                 \
-      std::fprintf(stderr, "%s:%d: invariant does not hold: %s\n", __FILE__, __LINE__, #invariant);  \
-      std::abort();                                                                                  \
-    }                                                                                                \
+#define BASE_CHECK(invariant)                                                                       \
+  do {                                                                                              \
+    if (!(invariant)) [[unlikely]] {                                                                \
+      std::fprintf(stderr, "%s:%d: invariant does not hold: %s\n", __FILE__, __LINE__, #invariant); \
+      std::abort();                                                                                 \
+    }                                                                                               \
   } while (false)

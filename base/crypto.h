@@ -46,7 +46,8 @@ using Ed25519Signature = std::array<std::byte, 64>;
 
 [[nodiscard]] Ed25519PublicKey ed25519_public_key(const Ed25519Seed& seed);
 [[nodiscard]] Ed25519Signature ed25519_sign(const Ed25519Seed& seed, ByteView message);
-[[nodiscard]] bool ed25519_verify(const Ed25519PublicKey& key, ByteView message, const Ed25519Signature& signature);
+[[nodiscard]] bool ed25519_verify(const Ed25519PublicKey& key, ByteView message,
+                                  const Ed25519Signature& signature);
 
 // Lower-case hex of any bytes.
 [[nodiscard]] std::string to_hex(ByteView bytes);

@@ -32,7 +32,8 @@ std::string id_hex(std::span<const std::uint8_t, kIdBytes> bytes) {
 
 Result<std::array<std::uint8_t, kIdBytes>> parse_id_hex(std::string_view text) {
   std::array<std::uint8_t, kIdBytes> out{};
-  if (text.size() != kIdBytes * 2) return fail(invalid("an id is 40 hex digits, not '" + std::string(text) + "'"));
+  if (text.size() != kIdBytes * 2)
+    return fail(invalid("an id is 40 hex digits, not '" + std::string(text) + "'"));
   for (std::size_t i = 0; i < text.size(); ++i) {
     const char c = text[i];
     int digit = -1;

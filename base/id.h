@@ -75,8 +75,8 @@ template <class IdType>
 
 template <class Tag>
 struct std::hash<reef::Id<Tag>> {
-  // Ids are digests: their leading bytes are already uniform. Tables that strangers can fill with ids of their
-  // choice must hash with a secret instead.
+  // Ids are digests: their leading bytes are already uniform. Tables that strangers can fill with ids of
+  // their choice must hash with a secret instead.
   std::size_t operator()(const reef::Id<Tag>& id) const noexcept {
     std::size_t value = 0;
     static_assert(sizeof(value) <= reef::kIdBytes);

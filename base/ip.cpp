@@ -70,18 +70,21 @@ IpAddress IpAddress::v6(const std::array<std::uint8_t, 16>& network_order) {
 
 Result<IpAddress> IpAddress::parse(std::string_view text) {
   const std::string copy(text);
+  const bool ends_early =
+      text.find('\0') != std::string_view::npos;  // for inet_pton, which would not see the rest
   in_addr four{};
   // inet_pton refuses leading zeros, octal, hex and short forms, unlike inet_aton.
-  if (inet_pton(AF_INET, copy.c_str(), &four) == 1 && copy.size() == text.size()) return v4(ntohl(four.s_addr));
+  if (!ends_early && inet_pton(AF_INET, copy.c_str(), &four) == 1) return v4(ntohl(four.s_addr));
   std::array<std::uint8_t, 16> six{};
-  if (text.find('\0') == std::string_view::npos && inet_pton(AF_INET6, copy.c_str(), six.data()) == 1) return v6(six);
+  if (!ends_early && inet_pton(AF_INET6, copy.c_str(), six.data()) == 1) return v6(six);
   return fail(invalid("'" + copy + "' is not an IPv4 or IPv6 address"));
 }
 
 bool IpAddress::is_v4() const { return std::equal(kMapped.begin(), kMapped.end(), bytes_.begin()); }
 
 std::uint32_t IpAddress::v4_host_order() const {
-  return std::uint32_t{bytes_[12]} << 24 | std::uint32_t{bytes_[13]} << 16 | std::uint32_t{bytes_[14]} << 8 | bytes_[15];
+  return std::uint32_t{bytes_[12]} << 24 | std::uint32_t{bytes_[13]} << 16 | std::uint32_t{bytes_[14]} << 8 |
+         bytes_[15];
 }
 
 bool IpAddress::is_unspecified() const {
@@ -125,11 +128,13 @@ Result<IpPrefix> IpPrefix::parse(std::string_view text) {
   const unsigned full = address->is_v4() ? 32 : 128;
   unsigned bits = full;
   if (slash != std::string_view::npos && !parse_decimal(text.substr(slash + 1), full, bits)) {
-    return fail(invalid("'" + std::string(text) + "': the prefix length must be 0 to " + std::to_string(full)));
+    return fail(
+        invalid("'" + std::string(text) + "': the prefix length must be 0 to " + std::to_string(full)));
   }
   const IpPrefix out = around(*address, static_cast<int>(bits));
   if (out.address != *address) {
-    return fail(invalid("'" + std::string(text) + "' has bits set beyond its length; did you mean " + to_string(out) + "?"));
+    return fail(invalid("'" + std::string(text) + "' has bits set beyond its length; did you mean " +
+                        to_string(out) + "?"));
   }
   return out;
 }
@@ -149,7 +154,9 @@ bool IpPrefix::contains(const IpAddress& other) const {
   return prefix_matches(other.bytes(), address.bytes(), bits + (address.is_v4() ? 96 : 0));
 }
 
-std::string to_string(const IpPrefix& prefix) { return to_string(prefix.address) + "/" + std::to_string(prefix.bits); }
+std::string to_string(const IpPrefix& prefix) {
+  return to_string(prefix.address) + "/" + std::to_string(prefix.bits);
+}
 
 Result<Endpoint> Endpoint::parse(std::string_view text) {
   const Error bad = invalid("'" + std::string(text) + "' is not ADDRESS:PORT (IPv6 in brackets: [::1]:80)");

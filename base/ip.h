@@ -15,8 +15,8 @@
 
 namespace reef {
 
-// An IPv4 or IPv6 address. Held as 16 bytes, IPv4 in its mapped form (::ffff:a.b.c.d), so that the two families
-// compare and hash alike. Default: 0.0.0.0 ("unspecified").
+// An IPv4 or IPv6 address. Held as 16 bytes, IPv4 in its mapped form (::ffff:a.b.c.d), so that the two
+// families compare and hash alike. Default: 0.0.0.0 ("unspecified").
 class IpAddress {
  public:
   IpAddress();  // 0.0.0.0
@@ -33,8 +33,8 @@ class IpAddress {
   [[nodiscard]] bool is_unspecified() const;
   [[nodiscard]] bool is_loopback() const;
   // Globally routable unicast by the IANA special-purpose registries: what a volunteer's node may be asked to
-  // connect to. Everything private, loopback, link-local, shared, documentation, benchmark, multicast, reserved,
-  // translated (6to4, NAT64, Teredo) or mapped is not.
+  // connect to. Everything private, loopback, link-local, shared, documentation, benchmark, multicast,
+  // reserved, translated (6to4, NAT64, Teredo) or mapped is not.
   [[nodiscard]] bool is_global_unicast() const;
 
   auto operator<=>(const IpAddress&) const = default;
@@ -66,7 +66,8 @@ struct Endpoint {
   IpAddress address;
   std::uint16_t port = 0;
 
-  // "192.0.2.1:80" or "[2001:db8::1]:80". The port is required, 0..65535 (0: the kernel chooses, in listeners).
+  // "192.0.2.1:80" or "[2001:db8::1]:80". The port is required, 0..65535 (0: the kernel chooses, in
+  // listeners).
   static Result<Endpoint> parse(std::string_view text);
   static Endpoint from(const sockaddr* address);  // AF_INET or AF_INET6, anything else is 0.0.0.0:0
   // Fills `out`, returns its length.

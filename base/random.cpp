@@ -45,7 +45,8 @@ double Random::unit() { return static_cast<double>((*this)() >> 11) * 0x1.0p-53;
 
 Duration Random::between(Duration low, Duration high) {
   if (high <= low) return low;
-  return low + Duration(static_cast<Duration::rep>(below(static_cast<std::uint64_t>((high - low).count()) + 1)));
+  return low +
+         Duration(static_cast<Duration::rep>(below(static_cast<std::uint64_t>((high - low).count()) + 1)));
 }
 
 }  // namespace reef

@@ -1,5 +1,5 @@
-// The random source that cores are given: xoshiro256** (Blackman and Vigna, 2018). Not for secrets; those come
-// from random_bytes() in base/crypto.h. Same seed, same sequence, on every machine.
+// The random source that cores are given: xoshiro256** (Blackman and Vigna, 2018). Not for secrets; those
+// come from random_bytes() in base/crypto.h. Same seed, same sequence, on every machine.
 #pragma once
 
 #include <cstdint>

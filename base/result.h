@@ -1,7 +1,7 @@
 // Expected failure is a value: Result<T> holds a T or an Error.
 //
-// Each folder has its own error enum made into a std::error_code; foreign codes (errno, CURLcode, ARES_*, MDB_*)
-// become an Error in the wrapper that met them, once.
+// Each folder has its own error enum made into a std::error_code; foreign codes (errno, CURLcode, ARES_*,
+// MDB_*) become an Error in the wrapper that met them, once.
 #pragma once
 
 #include <string>

@@ -1,8 +1,8 @@
 // Time as the whole project uses it.
 //
 // Cores never read a clock: they are given `now`. Shells take it from their EventLoop, the simulator from its
-// virtual clock. Monotonic time (TimePoint) measures durations and deadlines; wall time (WallTime) is only for
-// what leaves the process: HTTP dates, DNS serials, stored metadata.
+// virtual clock. Monotonic time (TimePoint) measures durations and deadlines; wall time (WallTime) is only
+// for what leaves the process: HTTP dates, DNS serials, stored metadata.
 #pragma once
 
 #include <chrono>

@@ -1,6 +1,5 @@
 #include "base/io/disk_pool.h"
 
-
 namespace reef {
 
 DiskPool::DiskPool(std::size_t threads, std::size_t queue_max) : queue_max_(queue_max) {
@@ -38,8 +37,7 @@ void DiskPool::serve() {
       jobs_.pop_front();
     }
     job.work();
-    // A loop whose mailbox is full is overloaded; an answer that it waits for must still arrive.
-    while (job.done && !job.loop->post(job.done)) std::this_thread::yield();
+    if (job.done) job.loop->post_answer(std::move(job.done));
   }
 }
 

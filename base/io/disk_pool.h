@@ -22,8 +22,9 @@ class DiskPool {
   DiskPool(const DiskPool&) = delete;
   DiskPool& operator=(const DiskPool&) = delete;
 
-  // Runs `work` on a pool thread, then posts `done` (may be empty) to `loop`, which must outlive the pool. False
-  // when the queue is full; neither is then called. Any thread.
+  // Runs `work` on a pool thread, then posts `done` (may be empty) to `loop`, which must outlive the pool.
+  // `done` arrives however full the loop's mailbox is; it is dropped only when the loop is being destroyed.
+  // False when the queue is full; neither is then called. Any thread.
   [[nodiscard]] bool submit(std::function<void()> work, EventLoop& loop, std::function<void()> done);
 
  private:

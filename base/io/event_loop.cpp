@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <limits>
 
 #include "base/check.h"
 
@@ -39,27 +40,31 @@ EventLoop::EventLoop(std::size_t mailbox_max)
 }
 
 EventLoop::~EventLoop() {
+  std::vector<Task>
+      dropped;  // destroyed without the lock, because what a task owns may post in its destructor
   const std::lock_guard lock(mutex_);
   closed_ = true;
-  tasks_.clear();
+  dropped.swap(tasks_);
 }
 
 void EventLoop::run() { event_base_loop(base_.get(), EVLOOP_NO_EXIT_ON_EMPTY); }
 
 void EventLoop::stop() {
-  if (!post([this] { event_base_loopbreak(base_.get()); })) {
-    // A full mailbox must not keep a process from ending: take one more.
-    const std::lock_guard lock(mutex_);
-    if (closed_) return;
-    tasks_.emplace_back([this] { event_base_loopbreak(base_.get()); });
-  }
+  // A full mailbox must not keep a process from ending.
+  post_answer([this] { event_base_loopbreak(base_.get()); });
 }
 
-bool EventLoop::post(Task task) {
+bool EventLoop::post(Task task) { return enqueue(std::move(task), mailbox_max_); }
+
+bool EventLoop::post_answer(Task task) {
+  return enqueue(std::move(task), std::numeric_limits<std::size_t>::max());
+}
+
+bool EventLoop::enqueue(Task task, std::size_t waiting_max) {
   bool was_empty = false;
   {
     const std::lock_guard lock(mutex_);
-    if (closed_ || tasks_.size() >= mailbox_max_) return false;
+    if (closed_ || tasks_.size() >= waiting_max) return false;
     was_empty = tasks_.empty();
     tasks_.push_back(std::move(task));
   }

@@ -1,7 +1,8 @@
 // One libevent base with its thread: the control loop, a worker loop.
 //
-// Everything here belongs to the loop's thread, except post() and stop(), which any thread may call. Callbacks run
-// on the loop's thread, one at a time, and may destroy any Timer or FdEvent, also the one that is calling.
+// Everything here belongs to the loop's thread, except post() and stop(), which any thread may call.
+// Callbacks run on the loop's thread, one at a time, and may destroy any Timer or FdEvent, also the one that
+// is calling.
 #pragma once
 
 #include <functional>
@@ -29,15 +30,21 @@ class EventLoop {
   void run();
   void stop();
 
-  // Runs `task` on the loop, in order of posting. False when the mailbox is full (the caller answers "overloaded")
-  // or the loop has been closed; the task is then dropped without running.
+  // Runs `task` on the loop, in order of posting. False when the mailbox is full (the caller answers
+  // "overloaded") or the loop has been closed; the task is then dropped without running.
   [[nodiscard]] bool post(Task task);
+
+  // Runs an answer that the loop itself asked for and waits for. Never refused while the loop exists, however
+  // full its mailbox: whoever asks is bounded already (a DiskPool by its queue), and a lost answer would
+  // leave the asker waiting for ever. False, and dropped without running, once the loop is closed.
+  bool post_answer(Task task);
 
   // The monotonic clock. Take it once per turn and hand it on, so that a whole turn sees one time.
   [[nodiscard]] TimePoint now() const;
   [[nodiscard]] event_base* base() const { return base_.get(); }
 
  private:
+  bool enqueue(Task task, std::size_t waiting_max);
   void drain();
 
   EventBasePtr base_;
@@ -65,8 +72,8 @@ class Timer {
   EventPtr event_;
 };
 
-// Calls `callback(what)` while the descriptor is readable (EV_READ) or writable (EV_WRITE), level-triggered, until
-// destroyed. The descriptor is borrowed and must outlive this.
+// Calls `callback(what)` while the descriptor is readable (EV_READ) or writable (EV_WRITE), level-triggered,
+// until destroyed. The descriptor is borrowed and must outlive this.
 class FdEvent {
  public:
   FdEvent(EventLoop& loop, int fd, short what, std::function<void(short what)> callback);

@@ -25,12 +25,18 @@ spdlog::logger& logger() {
 
 spdlog::level::level_enum spd(Level level) {
   switch (level) {
-    case Level::trace: return spdlog::level::trace;
-    case Level::debug: return spdlog::level::debug;
-    case Level::info: return spdlog::level::info;
-    case Level::warn: return spdlog::level::warn;
-    case Level::error: return spdlog::level::err;
-    case Level::off: break;
+    case Level::trace:
+      return spdlog::level::trace;
+    case Level::debug:
+      return spdlog::level::debug;
+    case Level::info:
+      return spdlog::level::info;
+    case Level::warn:
+      return spdlog::level::warn;
+    case Level::error:
+      return spdlog::level::err;
+    case Level::off:
+      break;
   }
   return spdlog::level::off;
 }
@@ -41,7 +47,8 @@ Result<Level> parse_level(std::string_view text) {
   for (std::size_t i = 0; i < std::size(kNames); ++i) {
     if (text == kNames[i]) return static_cast<Level>(i);
   }
-  return fail(invalid("log level '" + std::string(text) + "' is not one of trace, debug, info, warn, error, off"));
+  return fail(
+      invalid("log level '" + std::string(text) + "' is not one of trace, debug, info, warn, error, off"));
 }
 
 void set_level(Level level) { g_level.store(level, std::memory_order_relaxed); }

@@ -1,5 +1,5 @@
-// The log: one line for what an operator can act on, `key=value`, with ids that other lines share. Any thread.
-// Shells log; cores return. Never per packet, never a secret.
+// The log: one line for what an operator can act on, `key=value`, with ids that other lines share. Any
+// thread. Shells log; cores return. Never per packet, never a secret.
 #pragma once
 
 #include <fmt/format.h>

@@ -31,16 +31,20 @@ Result<Fd> bound(const Endpoint& endpoint, int type, bool reuse_port) {
 
 Result<Fd> listen_tcp(const Endpoint& endpoint, bool reuse_port, int backlog) {
   auto fd = bound(endpoint, SOCK_STREAM, reuse_port);
-  if (fd && ::listen(fd->get(), backlog) != 0) return fail(errno_error("cannot listen on " + to_string(endpoint)));
+  if (fd && ::listen(fd->get(), backlog) != 0)
+    return fail(errno_error("cannot listen on " + to_string(endpoint)));
   return fd;
 }
 
-Result<Fd> bind_udp(const Endpoint& endpoint, bool reuse_port) { return bound(endpoint, SOCK_DGRAM, reuse_port); }
+Result<Fd> bind_udp(const Endpoint& endpoint, bool reuse_port) {
+  return bound(endpoint, SOCK_DGRAM, reuse_port);
+}
 
 Result<Endpoint> local_endpoint(int fd) {
   sockaddr_storage address{};
   socklen_t length = sizeof address;
-  if (::getsockname(fd, reinterpret_cast<sockaddr*>(&address), &length) != 0) return fail(errno_error("getsockname"));
+  if (::getsockname(fd, reinterpret_cast<sockaddr*>(&address), &length) != 0)
+    return fail(errno_error("getsockname"));
   return Endpoint::from(reinterpret_cast<const sockaddr*>(&address));
 }
 
