@@ -5,7 +5,7 @@
     chart.write("latency.svg")            # and latency.png beside it, where rsvg-convert is installed
 
 One chart has one kind of mark. Colours follow the reader's light or dark setting in a browser; a PNG is the light
-one on white. Series are told apart by colour, and by a label at the line's end or in the legend.
+one on white. Series are told apart by colour, named in the legend.
 """
 import html
 import math
