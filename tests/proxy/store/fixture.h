@@ -156,12 +156,16 @@ inline StoreOptions options_in(const TempDir& dir) {
   return options;
 }
 
+// Sum of file sizes; files may come and go meanwhile.
 inline std::uint64_t disk_usage(const std::string& directory) {
   std::uint64_t total = 0;
-  for (const auto& file : fs::recursive_directory_iterator(directory)) {
-    if (file.is_regular_file()) total += file.file_size();
+  std::error_code error;
+  for (fs::recursive_directory_iterator it(directory, error), end; !error && it != end; it.increment(error)) {
+    std::error_code gone;
+    const std::uintmax_t size = it->is_regular_file(gone) ? it->file_size(gone) : 0;
+    if (!gone) total += size;
   }
-  return total;
+  return error ? ~std::uint64_t{0} : total;
 }
 
 }  // namespace reef::proxy::test
