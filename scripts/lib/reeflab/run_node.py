@@ -1,5 +1,7 @@
 """What scripts/run does after the build: starts a node, waits until it is ready, says what to open, stays with it."""
 import argparse
+import http.client
+import ipaddress
 import os
 import pathlib
 import signal
@@ -7,26 +9,20 @@ import subprocess
 import sys
 import tempfile
 import time
+import tomllib
 
-from .node import wait_until, NodeError
-import http.client
+from .node import NodeError, wait_until
 
-DEFAULTS = {"--listen": "127.0.0.1:8090", "--admin-listen": "127.0.0.1:8092", "--dns-listen": "127.0.0.1:5300",
-            "--suffix": None, "--zone": None}
+LOOPBACK = ipaddress.ip_network("127.0.0.0/8")
 
 
-def settings(flags):
-    """The first value of each flag of DEFAULTS, as reefd itself will see them."""
-    found = dict(DEFAULTS)
-    seen = set()
-    words = iter(flags)
-    for word in words:
-        name, equals, value = word.partition("=")
-        if name in DEFAULTS and name not in seen:
-            found[name] = value if equals else next(words, "")
-            seen.add(name)
-    found["suffix"] = found["--suffix"] or found["--zone"] or "reef.localhost"
-    return found
+def settings(reefd, flags):
+    """What file, environment and flags add up to, as reefd itself sees it; ends with its own line where they are wrong."""
+    answer = subprocess.run([reefd, *flags, "--print-config"], capture_output=True, text=True)
+    if answer.returncode != 0:
+        sys.stderr.write(answer.stderr)
+        sys.exit(answer.returncode)
+    return tomllib.loads(answer.stdout)
 
 
 def reachable(endpoint):
@@ -45,10 +41,11 @@ def is_ready(endpoint):
         return False
 
 
-def banner(found, flags, ready_after_s, pid):
-    host, port = reachable(found["--listen"])
-    suffix = found["suffix"]
-    local = " ".join(flags).find("--allow-origin") >= 0
+def banner(found, ready_after_s, pid):
+    host, port = reachable(found["proxy"]["listen"][0])
+    suffix = found["network"]["suffix"]
+    local = any(ipaddress.ip_network(prefix).overlaps(LOOPBACK) for prefix in found["proxy"]["origin"]["allow"]
+                if "." in prefix)
     loopback_name = suffix == "localhost" or suffix.endswith(".localhost")
     resolve = "" if loopback_name else f" --resolve www.example.com.{suffix}:{port}:{host}"
     lines = [
@@ -64,7 +61,7 @@ def banner(found, flags, ready_after_s, pid):
     else:
         lines += ["  local  to try it with a web server of your own: scripts/run --allow-origin 127.0.0.0/8, then",
                   f"         http://127.0.0.1.8000.{suffix}:{port}/ is http://127.0.0.1:8000/"]
-    lines += [f"  admin  http://{found['--admin-listen']}/  (health: /healthz)", ""]
+    lines += [f"  admin  http://{found['admin']['listen'][0]}/  (health: /healthz)", ""]
     return "\n".join(lines)
 
 
@@ -74,9 +71,10 @@ def main():
     parser.add_argument("--detach", action="store_true")
     parser.add_argument("flags", nargs="*")
     options = parser.parse_args()
-    found = settings(options.flags)
-    if is_ready(found["--admin-listen"]):
-        sys.exit(f"run: something already answers on the admin listener {found['--admin-listen']}: another node? "
+    found = settings(options.reefd, options.flags)
+    admin = found["admin"]["listen"][0]
+    if is_ready(admin):
+        sys.exit(f"run: something already answers on the admin listener {admin}: another node? "
                  f"End it, or give this one other ports (--listen --dns-listen --rpc-listen --admin-listen)")
 
     command = [options.reefd, *options.flags]
@@ -104,11 +102,11 @@ def main():
 
     start = time.monotonic()
     try:
-        wait_until(lambda: is_ready(found["--admin-listen"]), 30, "the node ready", alive)
+        wait_until(lambda: is_ready(admin), 30, "the node ready", alive)
     except NodeError as error:
         process.terminate()
         sys.exit(f"run: {error}")
-    print(banner(found, options.flags, time.monotonic() - start, process.pid))
+    print(banner(found, time.monotonic() - start, process.pid))
     if options.detach:
         print(f"  stop   kill {process.pid}\n  log    {log}\n")
         return 0
