@@ -74,8 +74,9 @@ Result<std::uint64_t> parse_rate(std::string_view text) {
 }
 
 Result<std::string> cap(const Words& words, const Topology& topology, Network& network) {
-  if (words.size() != 4 && words.size() != 5)
-    return fail(invalid("cap WHO up|down BITS_PER_S|off [QUEUE_BYTES]"));
+  if (words.size() < 4 || words.size() > 6) {
+    return fail(invalid("cap WHO up|down BITS_PER_S|off [QUEUE_BYTES [fifo|fair]]"));
+  }
   const auto hosts = parse_hosts(words[1], topology);
   if (!hosts) return fail(hosts.error());
   const auto direction = parse_direction(words[2]);
@@ -83,8 +84,11 @@ Result<std::string> cap(const Words& words, const Topology& topology, Network& n
   const auto rate = parse_rate(words[3]);
   if (!rate) return fail(rate.error());
   Cap line{.bits_per_s = *rate};
-  if (words.size() == 5 && !parse_number(words[4], line.queue_bytes))
+  if (words.size() > 4 && !parse_number(words[4], line.queue_bytes))
     return fail(wrong("queue", words[4], "bytes"));
+  line.fair = words.size() > 5 && words[5] == "fair";
+  if (words.size() > 5 && !line.fair && words[5] != "fifo")
+    return fail(wrong("order", words[5], "fifo or fair"));
   for (HostIndex host : *hosts) network.set_cap(host, *direction, line);
   return std::string(kDone);
 }

@@ -1,7 +1,7 @@
 // The words by which an experiment changes the emulated Internet, one line each:
 //
-//   cap WHO up|down BITS_PER_S|off [QUEUE_BYTES]   rate of the access lines; 384k, 10m, 1g are understood
-//   loss WHO up|down SHARE                         0..1, of the packets that leave or reach WHO
+//   cap WHO up|down BITS_PER_S|off [QUEUE_BYTES [fifo|fair]]   rate of the access lines (384k, 10m, 1g) and
+//   the queue loss WHO up|down SHARE                         0..1, of the packets that leave or reach WHO
 //   partition WHO WHO                              nothing passes between the two, in silence
 //   heal                                           ends all partitions
 //   down WHO / up WHO                              the host's line is dead, in silence / as before

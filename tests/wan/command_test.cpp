@@ -42,6 +42,8 @@ TEST_CASE("commands change the network as they say") {
   REQUIRE(usual);
   CHECK(console.run("cap nyc-0 up 128k 5000"));
   CHECK(console.reaches() == *usual + 8ms);  // 128 bytes at 128 kbit/s
+  CHECK(console.run("cap nyc-0 up 128k 5000 fair"));
+  CHECK(console.reaches() == *usual + 8ms);
   CHECK(console.run("cap all up off"));
   CHECK(console.run("loss na-east up 1"));
   CHECK_FALSE(console.reaches());
@@ -82,6 +84,7 @@ TEST_CASE("a wrong command is refused with what would be allowed") {
                                 "cap all up 0",
                                 "cap all up -1",
                                 "cap all up 1m much",
+                                "cap all up 1m 5000 odd",
                                 "cap all up 999999999999g",
                                 "loss all up",
                                 "loss all up 2",

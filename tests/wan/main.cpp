@@ -1,6 +1,7 @@
 // reef_wan: an emulated Internet in network namespaces. `run` holds it up, `exec` runs a program on one of
 // its hosts, `clean` removes what a killed run left behind.
 #include <fcntl.h>
+#include <getopt.h>
 #include <sched.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -8,11 +9,13 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
-#include <CLI/CLI.hpp>
+#include <charconv>
 #include <csignal>
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
+#include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -28,6 +31,7 @@ using namespace reef;
 using namespace reef::wan;
 
 constexpr int kExitFailure = 1;
+constexpr int kExitUsage = 2;
 constexpr int kExitNotRoot = 77;  // "skipped", as automake and ctest have it
 
 struct RunOptions {
@@ -144,52 +148,117 @@ int run(RunOptions& options) {
   return done ? 0 : complain(done.error());
 }
 
+constexpr const char* kUsage =
+    R"(An emulated Internet: a TUN device per host, each host in a network namespace of its own.
+
+  reef_wan run --state DIR [options]      makes the hosts and routes their packets until told to quit
+      --state DIR              existing folder for topology.json, control (socket) and namespaces (record)
+      --seed N                 same seed, same topology and losses (1)
+      --regions N              1..6 (5)
+      --metros N               in each region, 1..4 (3)
+      --hosts N                in each metro, 1..240 (4)
+      --silent-share SHARE     of routers that never answer, 0..1 (0)
+      --last-mile-ms-min MS    host to router, one way (0.3)
+      --last-mile-ms-max MS    host to router, one way (3)
+      --priority N             SCHED_FIFO priority, 0: ordinary scheduling (10)
+  reef_wan exec --netns NAME [--resolv-conf FILE] -- PROGRAM ARGS...   runs a program on a host
+  reef_wan clean --state DIR              removes the namespaces that a killed run left behind
+
+Needs root; exits 77 without. The control socket's commands are in tests/wan/command.h.
+)";
+
+int usage_error(const std::string& what) {
+  std::fprintf(stderr, "reef_wan: %s (try: reef_wan --help)\n", what.c_str());
+  return kExitUsage;
+}
+
+// Every option of every subcommand, by its name.
+struct Arguments {
+  std::map<std::string, std::string> values;
+  std::vector<std::string> rest;
+
+  [[nodiscard]] std::string text(const std::string& name) const {
+    const auto found = values.find(name);
+    return found == values.end() ? "" : found->second;
+  }
+  // Leaves `out` as it is where the option was not given; false: it is not a number.
+  template <class Number>
+  [[nodiscard]] bool number(const std::string& name, Number& out) const {
+    const std::string value = text(name);
+    if (value.empty()) return true;
+    const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), out);
+    return error == std::errc{} && end == value.data() + value.size();
+  }
+};
+
+// `allowed` has the option names of the subcommand; all take a value. What follows the options (or --) is
+// `rest`.
+std::optional<Arguments> parse_arguments(int argc, char** argv, const std::vector<std::string>& allowed) {
+  std::vector<option> options;
+  for (const std::string& name : allowed) options.push_back({name.c_str(), required_argument, nullptr, 0});
+  options.push_back({});
+  Arguments out;
+  int index = 0;
+  optind = 2;
+  for (int got = 0; (got = ::getopt_long(argc, argv, "+", options.data(), &index)) != -1;) {
+    if (got != 0) return std::nullopt;  // getopt has said what was wrong
+    out.values[allowed[static_cast<std::size_t>(index)]] = optarg;
+  }
+  out.rest.assign(argv + optind, argv + argc);
+  return out;
+}
+
+int run_main(int argc, char** argv) {
+  const std::vector<std::string> names = {"state",   "seed",         "regions",          "metros",
+                                          "hosts",   "silent-share", "last-mile-ms-min", "last-mile-ms-max",
+                                          "priority"};
+  const auto arguments = parse_arguments(argc, argv, names);
+  if (!arguments || !arguments->rest.empty()) return usage_error("wrong option of run");
+  RunOptions options;
+  options.state = arguments->text("state");
+  if (!std::filesystem::is_directory(options.state)) return usage_error("--state must be an existing folder");
+  const bool numbers = arguments->number("seed", options.topology.seed) &&
+                       arguments->number("regions", options.topology.regions) &&
+                       arguments->number("metros", options.topology.metros) &&
+                       arguments->number("hosts", options.topology.hosts) &&
+                       arguments->number("silent-share", options.topology.silent_share) &&
+                       arguments->number("last-mile-ms-min", options.last_mile_ms_min) &&
+                       arguments->number("last-mile-ms-max", options.last_mile_ms_max) &&
+                       arguments->number("priority", options.priority);
+  if (!numbers) return usage_error("an option of run is not a number");
+  return run(options);
+}
+
+int exec_main(int argc, char** argv) {
+  const auto arguments = parse_arguments(argc, argv, {"netns", "resolv-conf"});
+  if (!arguments || arguments->text("netns").empty() || arguments->rest.empty()) {
+    return usage_error("exec needs --netns NAME -- PROGRAM");
+  }
+  return complain(enter_and_run(arguments->text("netns"), arguments->text("resolv-conf"), arguments->rest));
+}
+
+int clean_main(int argc, char** argv) {
+  const auto arguments = parse_arguments(argc, argv, {"state"});
+  if (!arguments || arguments->text("state").empty()) return usage_error("clean needs --state DIR");
+  remove_recorded(arguments->text("state") + "/namespaces");
+  return 0;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
-  CLI::App app("An emulated Internet: a TUN device per host, each host in its own network namespace.");
-  app.require_subcommand(1);
-
-  RunOptions options;
-  auto* run_command = app.add_subcommand("run", "make the hosts and route their packets until told to quit");
-  run_command
-      ->add_option("--state", options.state, "folder for topology.json, control (socket) and namespaces")
-      ->required()
-      ->check(CLI::ExistingDirectory);
-  run_command->add_option("--seed", options.topology.seed, "same seed, same topology and losses")
-      ->capture_default_str();
-  run_command->add_option("--regions", options.topology.regions, "1..6")->capture_default_str();
-  run_command->add_option("--metros", options.topology.metros, "in each region, 1..4")->capture_default_str();
-  run_command->add_option("--hosts", options.topology.hosts, "in each metro, 1..240")->capture_default_str();
-  run_command->add_option("--silent-share", options.topology.silent_share, "routers that never answer, 0..1")
-      ->capture_default_str();
-  run_command->add_option("--last-mile-ms-min", options.last_mile_ms_min, "host to router, one way")
-      ->capture_default_str();
-  run_command->add_option("--last-mile-ms-max", options.last_mile_ms_max, "host to router, one way")
-      ->capture_default_str();
-  run_command->add_option("--priority", options.priority, "SCHED_FIFO priority; 0: ordinary scheduling")
-      ->capture_default_str();
-
-  std::string netns;
-  std::string resolv_conf;
-  std::vector<std::string> command;
-  auto* exec_command = app.add_subcommand("exec", "run a program on a host");
-  exec_command->add_option("--netns", netns, "the host's namespace, see topology.json")->required();
-  exec_command->add_option("--resolv-conf", resolv_conf, "file to see as /etc/resolv.conf")
-      ->check(CLI::ExistingFile);
-  exec_command->add_option("command", command, "program and arguments, after --")->required();
-
-  std::string state;
-  auto* clean_command = app.add_subcommand("clean", "remove the namespaces that a killed run left behind");
-  clean_command->add_option("--state", state, "the run's folder")->required();
-
-  CLI11_PARSE(app, argc, argv);
+  const std::string verb = argc > 1 ? argv[1] : "";
+  if (verb == "--help" || verb == "-h") {
+    std::fputs(kUsage, stdout);
+    return 0;
+  }
+  if (verb != "run" && verb != "exec" && verb != "clean")
+    return usage_error("run, exec or clean is expected");
   if (::geteuid() != 0) {
     std::fprintf(stderr, "reef_wan: needs root (network namespaces, TUN devices)\n");
     return kExitNotRoot;
   }
-  if (*run_command) return run(options);
-  if (*exec_command) return complain(enter_and_run(netns, resolv_conf, command));
-  remove_recorded(state + "/namespaces");
-  return 0;
+  if (verb == "run") return run_main(argc, argv);
+  if (verb == "exec") return exec_main(argc, argv);
+  return clean_main(argc, argv);
 }

@@ -31,27 +31,35 @@ void Network::on_packet(TimePoint now, HostIndex from, ByteView packet) {
     ++counters_.cut;
     return;
   }
+  if (is_lost(sender.up)) {
+    ++counters_.lost;
+    return;
+  }
+  if (sender.up.shaper.cap().fair) {
+    queue_fairly(now, from, Direction::up, packet, flow_of(packet, *info));
+    return;
+  }
   const auto left = sender.up.shaper.pass(now, packet.size());
   if (!left) {
     ++counters_.queue_full;
     return;
   }
-  if (is_lost(sender.up)) {
-    ++counters_.lost;
-    return;
-  }
-  const auto owner = owners_.find(info->destination);
+  route(*left, from, packet, *info);
+}
+
+void Network::route(TimePoint left, HostIndex from, ByteView packet, const PacketInfo& info) {
+  const auto owner = owners_.find(info.destination);
   if (owner == owners_.end()) {
     // Nobody has this address: the first router has no route. Link-local chatter of the kernel is not
     // answered.
     const Hop first{topology_.hosts()[from].access, topology_.hosts()[from].last_mile};
-    if (info->destination.is_global_unicast()) {
-      answer(*left, from, first, packet, *info, IcmpError::network_unreachable);
+    if (info.destination.is_global_unicast()) {
+      answer(left, from, first, packet, info, IcmpError::network_unreachable);
     }
   } else if (owner->second.is_router) {
-    route_to_router(*left, from, owner->second.index, packet, *info);
+    route_to_router(left, from, owner->second.index, packet, info);
   } else {
-    route_to_host(*left, from, owner->second.index, packet, *info);
+    route_to_host(left, from, owner->second.index, packet, info);
   }
 }
 
@@ -79,7 +87,7 @@ void Network::route_to_host(TimePoint left, HostIndex from, HostIndex to, ByteVi
   }
   Bytes arriving(packet.begin(), packet.end());
   set_ttl(arriving, static_cast<std::uint8_t>(info.ttl - hops.size()));
-  schedule(left + hops.back().delay + topology_.hosts()[to].last_mile, to, arriving);
+  schedule(left + hops.back().delay + topology_.hosts()[to].last_mile, to, arriving, Step::arrived);
 }
 
 void Network::route_to_router(TimePoint left, HostIndex from, RouterIndex to, ByteView packet,
@@ -91,7 +99,8 @@ void Network::route_to_router(TimePoint left, HostIndex from, RouterIndex to, By
     return;
   }
   if (silent_[to] || !may_have_error(packet, info)) return;
-  if (auto reply = answer_as_router(packet, info)) schedule(left + 2 * hops.back().delay, from, *reply);
+  if (auto reply = answer_as_router(packet, info))
+    schedule(left + 2 * hops.back().delay, from, *reply, Step::arrived);
 }
 
 void Network::answer(TimePoint left, HostIndex to, const Hop& hop, ByteView packet, const PacketInfo& info,
@@ -100,13 +109,13 @@ void Network::answer(TimePoint left, HostIndex to, const Hop& hop, ByteView pack
   ++counters_.icmp_errors;
   const Router& router = topology_.routers()[hop.router];
   const IpAddress& address = info.source.is_v4() ? router.address : router.address6;
-  schedule(left + 2 * hop.delay, to, icmp_error(packet, info, address, error));
+  schedule(left + 2 * hop.delay, to, icmp_error(packet, info, address, error), Step::arrived);
 }
 
-void Network::schedule(TimePoint at, HostIndex to, ByteView packet) {
+bool Network::schedule(TimePoint at, HostIndex host, ByteView packet, Step step, bool from_fair_line) {
   if (heap_.size() >= options_.packets_max) {
     ++counters_.overruns;
-    return;
+    return false;
   }
   Slot slot;
   if (free_slots_.empty()) {
@@ -117,10 +126,11 @@ void Network::schedule(TimePoint at, HostIndex to, ByteView packet) {
     free_slots_.pop_back();
   }
   slots_[slot].assign(packet.begin(), packet.end());
-  push({at, order_++, slot, to, false});
+  push({at, order_++, slot, host, step, from_fair_line});
+  return true;
 }
 
-void Network::push(Event event) {
+void Network::push(const Event& event) {
   heap_.push_back(event);
   std::ranges::push_heap(heap_, std::greater<>{});
 }
@@ -130,8 +140,26 @@ std::optional<TimePoint> Network::next_deadline() const {
   return heap_.front().at;
 }
 
-bool Network::enter_downlink(Event& event) {
-  Endpoint& receiver = hosts_[event.to];
+void Network::queue_fairly(TimePoint now, HostIndex host, Direction direction, ByteView packet,
+                           std::uint64_t flow) {
+  Line& on = line(host, direction);
+  counters_.queue_full += on.waiting.push(flow, Bytes(packet.begin(), packet.end()));
+  if (!on.busy) start_line(now, host, direction);
+}
+
+void Network::start_line(TimePoint now, HostIndex host, Direction direction) {
+  Line& on = line(host, direction);
+  const auto packet = on.waiting.pop();
+  on.busy = false;
+  if (!packet) return;
+  const Step step = direction == Direction::up ? Step::left_uplink : Step::left_downlink;
+  on.busy = schedule(now + time_on_line(on.shaper.cap(), packet->size()), host, *packet, step, true);
+}
+
+// At the downlink's queue.
+bool Network::arrive(Event& event) {
+  Endpoint& receiver = hosts_[event.host];
+  const ByteView packet = slots_[event.slot];
   if (receiver.reach != Reach::up) {
     ++counters_.cut;
     return false;
@@ -140,14 +168,37 @@ bool Network::enter_downlink(Event& event) {
     ++counters_.lost;
     return false;
   }
-  const auto left = receiver.down.shaper.pass(event.at, slots_[event.slot].size());
+  if (receiver.down.shaper.cap().fair) {
+    queue_fairly(event.at, event.host, Direction::down, packet, flow_of(packet, *parse_packet(packet)));
+    return false;
+  }
+  const TimePoint arrived = event.at;
+  const auto left = receiver.down.shaper.pass(arrived, packet.size());
   if (!left) {
     ++counters_.queue_full;
     return false;
   }
   event.at = *left;
-  event.queued = true;
-  return true;
+  if (event.at == arrived) return true;
+  schedule(event.at, event.host, packet, Step::left_downlink);
+  return false;
+}
+
+bool Network::step(Event& event) {
+  switch (event.step) {
+    case Step::left_uplink: {
+      const Bytes packet = slots_[event.slot];  // routing may move the slots
+      start_line(event.at, event.host, Direction::up);
+      route(event.at, event.host, packet, *parse_packet(packet));
+      return false;
+    }
+    case Step::arrived:
+      return arrive(event);
+    case Step::left_downlink:
+      if (event.from_fair_line) start_line(event.at, event.host, Direction::down);
+      return true;
+  }
+  return false;
 }
 
 std::optional<Network::Delivery> Network::next_due(TimePoint now) {
@@ -159,20 +210,13 @@ std::optional<Network::Delivery> Network::next_due(TimePoint now) {
     std::ranges::pop_heap(heap_, std::greater<>{});
     Event event = heap_.back();
     heap_.pop_back();
-    if (!event.queued) {
-      const TimePoint arrived = event.at;
-      if (!enter_downlink(event)) {
-        free_slots_.push_back(event.slot);
-        continue;
-      }
-      if (event.at > arrived) {  // waits on its line: comes again
-        push(event);
-        continue;
-      }
+    if (!step(event)) {
+      free_slots_.push_back(event.slot);
+      continue;
     }
     delivered_slot_ = event.slot;
     ++counters_.delivered;
-    return Delivery{event.to, event.at, slots_[event.slot]};
+    return Delivery{event.host, event.at, slots_[event.slot]};
   }
   return std::nullopt;
 }
@@ -187,11 +231,13 @@ const std::vector<Hop>& Network::path(HostIndex from, HostIndex to) {
 bool Network::is_cut(HostIndex a, HostIndex b) const { return any_cut_ && cut_[a * hosts_.size() + b]; }
 
 void Network::set_cap(HostIndex host, Direction direction, const Cap& cap) {
-  (direction == Direction::up ? hosts_[host].up : hosts_[host].down).shaper.set(cap);
+  Line& on = line(host, direction);
+  on.shaper.set(cap);
+  on.waiting.set_limit(cap.queue_bytes);
 }
 
 void Network::set_loss(HostIndex host, Direction direction, double share) {
-  (direction == Direction::up ? hosts_[host].up : hosts_[host].down).loss = share;
+  line(host, direction).loss = share;
 }
 
 void Network::set_reach(HostIndex host, Reach reach) { hosts_[host].reach = reach; }

@@ -17,6 +17,7 @@
 #include "base/bytes.h"
 #include "base/random.h"
 #include "base/time.h"
+#include "tests/wan/fair_queue.h"
 #include "tests/wan/packet.h"
 #include "tests/wan/shaper.h"
 #include "tests/wan/topology.h"
@@ -74,6 +75,8 @@ class Network {
   using Slot = std::uint32_t;
   struct Line {
     Shaper shaper;
+    FairQueue waiting;  // where the cap is fair
+    bool busy = false;  // a packet from there is on the line
     double loss = 0;
   };
   struct Endpoint {
@@ -85,27 +88,42 @@ class Network {
     bool is_router = false;
     std::uint32_t index = 0;
   };
+  enum class Step : std::uint8_t {
+    left_uplink,    // of a fair line: to be routed
+    arrived,        // at the downlink
+    left_downlink,  // to be delivered
+  };
   struct Event {
     TimePoint at;
     std::uint64_t order;  // keeps packets of one time in the order of sending
     Slot slot;
-    HostIndex to;
-    bool queued;  // has passed the downlink's queue
+    HostIndex host;  // the receiver; of left_uplink: the sender
+    Step step;
+    bool from_fair_line;  // the next one waits for this one to be off the line
     bool operator>(const Event& other) const { return at != other.at ? at > other.at : order > other.order; }
   };
 
+  void route(TimePoint left, HostIndex from, ByteView packet, const PacketInfo& info);
   void route_to_host(TimePoint left, HostIndex from, HostIndex to, ByteView packet, const PacketInfo& info);
   void route_to_router(TimePoint left, HostIndex from, RouterIndex to, ByteView packet,
                        const PacketInfo& info);
   void answer(TimePoint left, HostIndex to, const Hop& hop, ByteView packet, const PacketInfo& info,
               IcmpError error);
-  void schedule(TimePoint at, HostIndex to, ByteView packet);
-  void push(Event event);
-  // False when the packet dies at its downlink; true once it may be delivered, or was put back for later.
-  bool enter_downlink(Event& event);
+  // False: too many packets are under way, it is lost.
+  bool schedule(TimePoint at, HostIndex host, ByteView packet, Step step, bool from_fair_line = false);
+  void push(const Event& event);
+  // The next packet of a fair queue goes onto its line.
+  void start_line(TimePoint now, HostIndex host, Direction direction);
+  void queue_fairly(TimePoint now, HostIndex host, Direction direction, ByteView packet, std::uint64_t flow);
+  // Carries a step out; true: the packet is to be delivered now.
+  bool step(Event& event);
+  bool arrive(Event& event);
+  [[nodiscard]] Line& line(HostIndex host, Direction direction) {
+    return direction == Direction::up ? hosts_[host].up : hosts_[host].down;
+  }
   [[nodiscard]] const std::vector<Hop>& path(HostIndex from, HostIndex to);
   [[nodiscard]] bool is_cut(HostIndex a, HostIndex b) const;
-  [[nodiscard]] bool is_lost(const Line& line) { return line.loss > 0 && random_.unit() < line.loss; }
+  [[nodiscard]] bool is_lost(const Line& on) { return on.loss > 0 && random_.unit() < on.loss; }
 
   const Topology& topology_;
   const NetworkOptions options_;

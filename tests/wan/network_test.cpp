@@ -105,6 +105,40 @@ TEST_CASE("an uplink's cap spaces packets, and what its queue cannot hold is los
   CHECK(world.network.counters().queue_full == 10);
 }
 
+TEST_CASE("a fair uplink serves connections by turns, at its rate, and its order ends with it") {
+  World world;
+  world.network.set_cap(0, Direction::up, {.bits_per_s = 1'024'000, .queue_bytes = 128'000, .fair = true});
+  for (int i = 0; i < 100; ++i) world.send(t0, 0, 3, 64, 100);  // 128 bytes each: one a millisecond
+  for (int i = 0; i < 5; ++i) world.send(t0, 0, 5, 64, 100);
+  const auto arrived = world.drain();
+  REQUIRE(arrived.size() == 105);
+  TimePoint last_of_short{};
+  TimePoint last{};
+  for (const Arrived& packet : arrived) {
+    const TimePoint left = packet.at - world.topology.delay(0, packet.to);
+    if (packet.to == 5) last_of_short = std::max(last_of_short, left);
+    last = std::max(last, left);
+  }
+  CHECK(last == t0 + 105ms);
+  CHECK(last_of_short < t0 + 40ms);  // it did not wait for the other's backlog
+  world.send(t0 + 1s, 0, 3);
+  CHECK(world.drain().at(0).at == t0 + 1s + 1ms + world.topology.delay(0, 3));
+  world.network.set_cap(0, Direction::up, {});
+  world.send(t0 + 2s, 0, 3);
+  CHECK(world.drain().at(0).at == t0 + 2s + world.topology.delay(0, 3));
+}
+
+TEST_CASE("a fair downlink serves connections by turns") {
+  World world;
+  world.network.set_cap(0, Direction::down, {.bits_per_s = 1'024'000, .queue_bytes = 128'000, .fair = true});
+  for (int i = 0; i < 50; ++i) world.send(t0, 1, 0);
+  world.send(t0, 2, 0);
+  const auto arrived = world.drain();
+  REQUIRE(arrived.size() == 51);
+  CHECK(parse_packet(arrived.back().packet)->source == world.address(1));
+  CHECK(arrived.back().at >= t0 + world.topology.delay(1, 0) + 50ms);
+}
+
 TEST_CASE("a downlink's queue is entered on arrival, not on sending") {
   World world;
   const HostIndex near = world.host("nyc-1");

@@ -160,6 +160,18 @@ std::optional<PacketInfo> parse_packet(ByteView packet) {
   }
 }
 
+std::uint64_t flow_of(ByteView packet, const PacketInfo& info) {
+  const std::hash<IpAddress> hash;
+  std::uint64_t out = hash(info.source) * 31 + hash(info.destination);
+  out = out * 31 + info.protocol;
+  const bool has_ports = (info.protocol == kUdp || info.protocol == kTcp) && !info.later_fragment &&
+                         packet.size() >= info.header_bytes + 4;
+  if (has_ports)
+    out = out * 65537 + (static_cast<std::uint64_t>(pair(packet, info.header_bytes)) << 16 |
+                         pair(packet, info.header_bytes + 2));
+  return out;
+}
+
 void set_ttl(std::span<std::byte> packet, std::uint8_t ttl) {
   if (is_v6(packet)) {
     packet[7] = static_cast<std::byte>(ttl);

@@ -47,6 +47,9 @@ enum class IcmpError : std::uint8_t {
 // to anything over UDP or TCP; nullopt: nothing.
 [[nodiscard]] std::optional<Bytes> answer_as_router(ByteView packet, const PacketInfo& info);
 
+// The same number for all packets of a connection in one direction: addresses, protocol and ports.
+[[nodiscard]] std::uint64_t flow_of(ByteView packet, const PacketInfo& info);
+
 // The Internet checksum (RFC 1071) over `data`, starting from `sum`; 0 over data that contains a right one.
 [[nodiscard]] std::uint16_t internet_checksum(ByteView data, std::uint32_t sum = 0);
 

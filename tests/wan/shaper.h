@@ -12,7 +12,11 @@ namespace reef::wan {
 struct Cap {
   std::uint64_t bits_per_s = 0;  // 0: no cap
   std::size_t queue_bytes = 64 * 1024;
+  bool fair = false;  // flows by turns (see fair_queue.h) instead of first in, first out
 };
+
+// How long `bytes` take on a line of that rate; nothing without a cap.
+[[nodiscard]] Duration time_on_line(const Cap& cap, std::size_t bytes);
 
 class Shaper {
  public:
