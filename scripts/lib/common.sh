@@ -37,7 +37,7 @@ reef_thin_progress() {
     match($0, /^\[[0-9]+\/[0-9]+\]/) {
       split(substr($0, 2, RLENGTH - 2), part, "/")
       step = int(part[2] / 10); if (step < 1) step = 1
-      if (part[1] % step == 0 || part[1] == part[2]) { print "  built " part[1] " of " part[2]; fflush() }
+      if (part[1] > 0 && (part[1] % step == 0 || part[1] == part[2])) { print "  built " part[1] " of " part[2]; fflush() }
       next
     }
     /^ninja: no work to do/ || /^ninja: Entering directory/ { next }
