@@ -261,8 +261,7 @@ class Loader {
     if (s.network.suffix != s.network.zone && !s.network.suffix.ends_with("." + s.network.zone)) {
       return fail(conflict("network.suffix", "the zone " + s.network.zone + " or a name below it"));
     }
-    for (const char* key :
-         {"proxy.listen", "dns.listen", "dsht.listen", "admin.listen", "proxy.origin.ports"}) {
+    for (const char* key : {"proxy.listen", "dns.listen", "admin.listen", "proxy.origin.ports"}) {
       if (find_key(key)->texts(s).empty()) return fail(conflict(key, "at least one"));
     }
     const CacheSettings& cache = s.proxy.cache;

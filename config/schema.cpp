@@ -152,10 +152,10 @@ void add_proxy(std::vector<Setting>& out) {
       "Under Coralized names: the least lifetime of a response that says nothing about its freshness."));
   out.push_back(scalar(cache + "lifetime_ceiling", SecondsType{Seconds(0), hours(24 * 365)},
                        REEF_FIELD(proxy.cache.lifetime_ceiling), "The same, the longest lifetime."));
-  out.push_back(
-      scalar(cache + "stale_if_error", SecondsType{Seconds(0), hours(24 * 365)},
-             REEF_FIELD(proxy.cache.stale_if_error),
-             "Under Coralized names: how long a stale response stands in for an origin that fails."));
+  out.push_back(scalar(cache + "stale_if_error", SecondsType{Seconds(0), hours(24 * 365)},
+                       REEF_FIELD(proxy.cache.stale_if_error),
+                       "How long a stale response stands in for an origin that fails, where the response "
+                       "itself does not say."));
 
   const std::string limits = "proxy.limits.";
   out.push_back(scalar(limits + "header_bytes_max", BytesType{kKiB, kMiB},
@@ -272,8 +272,8 @@ void add_dns(std::vector<Setting>& out) {
 
 void add_dsht(std::vector<Setting>& out) {
   out.push_back(with_flag("--rpc-listen", "HOST:PORT",
-                          list("dsht.listen", EndpointType{"127.0.0.1:8091", true}, REEF_FIELD(dsht.listen),
-                               "Where the index talks to other nodes, by UDP.")));
+                          scalar("dsht.listen", OneEndpointType{{"127.0.0.1:8091", true}},
+                                 REEF_FIELD(dsht.listen), "Where the index talks to other nodes, by UDP.")));
   out.push_back(
       scalar("dsht.k", IntegerType{2, 64}, REEF_FIELD(dsht.k), "Contacts in a bucket (Kademlia's k)."));
   out.push_back(scalar("dsht.alpha", IntegerType{1, 16}, REEF_FIELD(dsht.alpha),

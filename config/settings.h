@@ -132,7 +132,7 @@ struct DnsSettings {
 };
 
 struct DshtSettings {
-  std::vector<Endpoint> listen = {{IpAddress::v4(127, 0, 0, 1), 8091}};
+  std::vector<Endpoint> listen = {{IpAddress::v4(127, 0, 0, 1), 8091}};  // exactly one
   int k = 8;
   int alpha = 3;
   int replicas = 3;

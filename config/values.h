@@ -103,6 +103,19 @@ struct EndpointType {
   [[nodiscard]] std::string format(const Endpoint& value) const { return to_string(value); }
 };
 
+// Exactly one endpoint, where the field can hold several.
+struct OneEndpointType {
+  using Value = std::vector<Endpoint>;
+  EndpointType one;
+  [[nodiscard]] std::string allowed() const { return one.allowed(); }
+  [[nodiscard]] std::optional<Value> parse(std::string_view text) const {
+    const auto endpoint = one.parse(text);
+    if (!endpoint) return std::nullopt;
+    return Value{*endpoint};
+  }
+  [[nodiscard]] std::string format(const Value& value) const { return one.format(value.front()); }
+};
+
 struct HostPortType {
   using Value = HostPort;
   [[nodiscard]] std::string allowed() const;
