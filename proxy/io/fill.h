@@ -1,0 +1,207 @@
+// One object on its way in: found out where it is, fetched, written to the store while others read it.
+//
+//                    announced: nobody before us, independent, stale copy, or not shared
+//   locating ───────────────────────────────────────────────────────────┐
+//      │ earlier ones                                                    ▼
+//      ▼               none left, all failed                       fetching (origin)
+//   fetching (peers) ──────────────────────────────────────────────►     │
+//      │ head, body                                                      │ head, body
+//      ▼                          broke off: the next source             ▼
+//   receiving ◄──────────────────── continues from that byte ───── receiving
+//      │ whole                                                           │ cannot be continued: cut
+//      ▼                                                                 ▼
+//    done (object)                                                     failed
+//
+// The order of announcements is total and a node fetches only from those before it, so fetches make no
+// cycles; where two index nodes saw different orders, the lower endpoint wins (on_peer_waits()). A peer that
+// holds our request because its own fill has no head yet says so at once (102), and one that falls silent is
+// probed, so that a dead peer is told from a slow origin. Belongs to its owner worker's loop.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/id.h"
+#include "base/io/event_loop.h"
+#include "dsht/index.h"
+#include "proxy/io/fetcher.h"
+#include "proxy/io/options.h"
+#include "proxy/io/request_info.h"
+#include "proxy/io/stats.h"
+#include "proxy/store/store.h"
+
+namespace reef::proxy {
+
+enum class FillId : std::uint64_t { none = 0 };
+
+enum class SourceKind : std::uint8_t { cache, peer, origin };
+[[nodiscard]] std::string_view to_text(SourceKind kind);
+
+// What the followers of a fill learn when its response head is there. Immutable.
+struct FillHead {
+  ObjectHead head;
+  std::shared_ptr<const Body> body;
+  std::optional<std::uint64_t> length;
+  std::string vary_names;  // not empty: for requests of the same variant only (matches_variant())
+  std::int64_t generation = 0;
+  bool shared = true;  // false: only `first` may use it, everybody else fetches for himself
+  ExchangeId first = ExchangeId::none;
+  SourceKind source = SourceKind::origin;
+  rules::Forward forward = rules::Forward::uri_miss;
+};
+
+struct Received;
+
+struct FillResult {
+  // Set where the fill ends with a stored response: a complete fetch, a 304, or a stale one served for an
+  // error.
+  std::shared_ptr<const Object> object;
+  std::shared_ptr<const Object> variant_index;  // to be kept under the plain URL, where `object` varies
+  SourceKind source = SourceKind::origin;
+  rules::Forward forward = rules::Forward::uri_miss;
+  int origin_status = 0;  // what the origin said; 0: nothing
+  bool stale_for_error = false;
+  // Otherwise, where there was no head: what to tell those who wait. `why` is a whole sentence.
+  int status = 502;
+  std::string why;
+  std::chrono::seconds retry_after{0};
+};
+
+class Fill;
+
+// What a fill needs of its worker. Nothing here calls back inside the call.
+class FillHost {
+ public:
+  virtual ~FillHost() = default;
+
+  virtual void on_fill_head(Fill& fill, std::shared_ptr<const FillHead> head) = 0;
+  virtual void on_fill_grew(Fill& fill) = 0;
+  // The last word: the fill is destroyed at the end of the turn.
+  virtual void on_fill_end(Fill& fill, FillResult result) = 0;
+  [[nodiscard]] virtual Fill* find_fill(FillId id) = 0;
+
+  // Calls fill.on_origin(...) when it may connect: addresses checked, a connection free.
+  virtual void request_origin(Fill& fill) = 0;
+  virtual void release_origin(Fill& fill) = 0;
+  // The origin (or this URL there) is not to be asked for a while.
+  virtual void remember_failure(const RequestInfo& request, bool whole_origin, int status,
+                                const std::string& why) = 0;
+  // Nobody can share what this URL yields.
+  virtual void remember_unshared(const RequestInfo& request) = 0;
+
+  // The proxy's part of the index, for a URL; ignored where the node does not cooperate.
+  virtual void renew_pointer(const RequestInfo& request, const std::shared_ptr<const Object>& object) = 0;
+
+  [[nodiscard]] virtual EventLoop& loop() = 0;
+  [[nodiscard]] virtual WallTime wall_now() const = 0;
+  [[nodiscard]] virtual const Options& options() const = 0;
+  [[nodiscard]] virtual const names::Names& names() const = 0;
+  [[nodiscard]] virtual Fetcher& fetcher() = 0;
+  [[nodiscard]] virtual Store& store() = 0;
+  [[nodiscard]] virtual Stats& stats() = 0;
+  [[nodiscard]] virtual dsht::Index* index() = 0;  // null: independent
+  [[nodiscard]] virtual Key key_of(std::string_view url) const = 0;
+  [[nodiscard]] virtual Duration index_budget() const = 0;
+  [[nodiscard]] virtual bool permits_peer(const Endpoint& peer) const = 0;
+  // The body of `request`, where this worker has its client; null when that is gone.
+  [[nodiscard]] virtual UploadSource* upload_of(const RequestInfo& request) = 0;
+};
+
+class Fill {
+ public:
+  // `stale`: a stored response to validate, or null. `alone`: for this one request, not shared with others.
+  Fill(FillHost& host, FillId id, std::shared_ptr<const RequestInfo> request,
+       std::shared_ptr<const Object> stale, bool alone, rules::Forward forward);
+  ~Fill();
+  Fill(const Fill&) = delete;
+  Fill& operator=(const Fill&) = delete;
+
+  void start();
+
+  [[nodiscard]] FillId id() const { return id_; }
+  [[nodiscard]] const RequestInfo& request() const { return *request_; }
+  [[nodiscard]] bool is_alone() const { return alone_; }
+  [[nodiscard]] const std::shared_ptr<const FillHead>& head() const { return head_; }
+
+  // A peer asks to follow this fill, which has no head yet. False: it must not, because we are about to wait
+  // for it.
+  [[nodiscard]] bool on_peer_waits(const std::optional<Endpoint>& peer);
+  // request_origin() has its answer: where to connect, or why not.
+  void on_origin(Result<std::vector<Endpoint>> addresses, int status, std::chrono::seconds retry_after);
+  // The client that alone wanted this has gone.
+  void cancel();
+  void on_upload_data();
+
+ private:
+  struct Source;
+  class Attempt;
+  class Probe;
+
+  [[nodiscard]] bool cooperates() const;
+  // What is shared is fetched by GET, whoever asked first.
+  [[nodiscard]] std::string_view method() const { return alone_ ? request_->head().method : "GET"; }
+  void announce();
+  void on_announced(const dsht::Announced& answer);
+  void take_sources(const dsht::Announced& answer);
+  void next_source();
+  void ask_peer(std::size_t source);
+  void ask_origin();
+  [[nodiscard]] FetchRequest peer_request(const Source& source) const;
+  [[nodiscard]] FetchRequest origin_request(std::vector<Endpoint> addresses) const;
+  void add_resume_fields(FetchRequest& request) const;
+
+  [[nodiscard]] bool on_head(Attempt& attempt, const http::ResponseHead& head);
+  [[nodiscard]] bool on_peer_head(Attempt& attempt, const http::ResponseHead& head);
+  [[nodiscard]] bool on_origin_head(Attempt& attempt, const http::ResponseHead& head);
+  [[nodiscard]] bool on_resumed_head(Attempt& attempt, const http::ResponseHead& head);
+  [[nodiscard]] bool begin_body(Attempt& attempt, Received received, bool shared);
+  [[nodiscard]] bool on_body(Attempt& attempt, ByteView bytes);
+  void on_end(Attempt& attempt, FetchEnd end, std::string_view detail);
+  void on_probe(std::uint64_t attempt, bool lives);
+
+  void attempt_failed(Attempt& attempt);
+  void drop(Attempt& attempt);
+  void drop_all_but(const Attempt* kept);
+  void complete();
+  [[nodiscard]] std::shared_ptr<const Object> make_variant_index();
+  void not_modified(const http::ResponseHead& head);
+  void fail(int status, std::string why, std::chrono::seconds retry_after = std::chrono::seconds{0});
+  void end(FillResult result);
+  void check_time();
+  void arm();
+  [[nodiscard]] Attempt* find_attempt(std::uint64_t number);
+
+  FillHost& host_;
+  const FillId id_;
+  const std::shared_ptr<const RequestInfo> request_;
+  const std::shared_ptr<const Object> stale_;
+  const bool alone_;
+  const rules::Forward forward_;
+  WallTime asked_at_{};
+
+  bool announced_ = false;
+  bool locating_ = false;
+  bool origin_asked_ = false;
+  bool origin_held_ = false;  // one of the origin's connections is ours
+  bool ended_ = false;
+  TimePoint renew_at_{};
+  std::vector<Source> sources_;
+  std::vector<std::unique_ptr<Attempt>> attempts_;
+  std::vector<std::unique_ptr<Attempt>> dropped_;  // destroyed with the fill: their callbacks may be running
+  std::uint64_t last_attempt_ = 0;
+  std::uint64_t winner_ = 0;  // the attempt whose body we take; 0: none
+
+  std::unique_ptr<BodyWriter> writer_;
+  std::uint64_t received_ = 0;  // bytes of the body so far
+  std::uint64_t skip_ = 0;      // bytes of a repeated body that we have already
+  int resumes_ = 0;
+  bool changed_ = false;  // the origin no longer has the response that we began with
+  std::optional<std::uint64_t> length_;
+  std::shared_ptr<const FillHead> head_;
+  SourceKind source_ = SourceKind::origin;
+  Timer timer_;
+};
+
+}  // namespace reef::proxy

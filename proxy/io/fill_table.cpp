@@ -1,0 +1,327 @@
+#include "proxy/io/fill_table.h"
+
+#include <algorithm>
+
+#include "base/check.h"
+#include "proxy/io/front.h"
+#include "proxy/io/messages.h"
+
+namespace reef::proxy {
+namespace {
+
+AddressRule base_rule(const Options& options, const std::vector<IpPrefix>& allowed) {
+  AddressRule rule;
+  rule.allowed = allowed;
+  rule.own_endpoints = options.listen;
+  if (options.peers.advertise.port != 0) {
+    rule.own_endpoints.push_back(options.peers.advertise);
+    rule.own_addresses.push_back(options.peers.advertise.address);
+  }
+  for (const Endpoint& listen : options.listen) {
+    if (!listen.address.is_unspecified()) rule.own_addresses.push_back(listen.address);
+  }
+  return rule;
+}
+
+// Several nodes may share one address (behind one NAT, on one machine), and a node whose own address is
+// private is part of a private network.
+AddressRule rule_for_peers(const Options& options) {
+  AddressRule rule = base_rule(options, options.peers.allowed);
+  rule.own_addresses.clear();
+  const Endpoint& own = options.peers.advertise;
+  rule.private_network = own.port != 0 && !own.address.is_global_unicast();
+  return rule;
+}
+
+}  // namespace
+
+void keep_in_memory(RamTier& ram, const UrlHasher& hasher, const FillResult& result) {
+  ram.insert(hasher(result.object->head.url), result.object);
+  if (result.variant_index != nullptr)
+    ram.insert(hasher(result.variant_index->head.url), result.variant_index);
+}
+
+FillTable::FillTable(FillTableParts parts)
+    : parts_(std::move(parts)),
+      peer_rule_(rule_for_peers(parts_.options)),
+      fetcher_(parts_.loop, parts_.options.curl),
+      gate_(parts_.loop, parts_.options, base_rule(parts_.options, parts_.options.origins.allowed),
+            parts_.workers, *this, parts_.stats),
+      keeper_(
+          parts_.loop, parts_.options.peers, parts_.index, parts_.key_of,
+          [this](const UrlHash& hash, const std::string& url) {
+            const auto* object = parts_.ram.find(hash, url);
+            // What has left the memory for the disk is as good; its age is not looked up for this.
+            if (object == nullptr) return std::chrono::seconds(0);
+            const auto left = rules::time_to_live((*object)->head.policy, wall_now());
+            return std::max(std::chrono::seconds(0), std::chrono::floor<std::chrono::seconds>(left));
+          },
+          parts_.stats),
+      index_budget_(parts_.options.peers.index_budget),
+      reaper_(parts_.loop, [this] { ended_.clear(); }) {}
+
+FillTable::~FillTable() {
+  // Fills refer to the fetcher and the gate: they go first.
+  ended_.clear();
+  entries_.clear();
+}
+
+WallTime FillTable::wall_now() const {
+  return std::chrono::time_point_cast<std::chrono::milliseconds>(std::chrono::system_clock::now());
+}
+
+void FillTable::resolve(std::shared_ptr<const RequestInfo> request) {
+  if (Entry* entry = entry_of(request->hash)) return join(*entry, request);
+  if (const auto loading = loading_.find(request->hash); loading != loading_.end()) {
+    loading->second.push_back(std::move(request));
+    return;
+  }
+  if (const auto* object = parts_.ram.find(request->hash, request->url)) return decide(request, *object);
+  if (parts_.store.may_have(request->hash)) {
+    const UrlHash hash = request->hash;
+    const bool started = parts_.store.load(request->url, hash, parts_.loop,
+                                           [this, hash, alive = std::weak_ptr(alive_)](const auto& object) {
+                                             if (!alive.expired()) loaded(hash, object);
+                                           });
+    if (started) {
+      loading_[hash].push_back(std::move(request));
+      return;
+    }
+  }
+  decide(request, nullptr);
+}
+
+void FillTable::loaded(const UrlHash& hash, const std::shared_ptr<const Object>& object) {
+  const auto waiting = loading_.extract(hash);
+  if (waiting.empty()) return;
+  const bool found = object != nullptr && object->head.url == waiting.mapped().front()->url;
+  if (found) {
+    parts_.ram.insert(hash, object);
+    // A node that was restarted tells the index again what it holds, as it is asked for.
+    if (!object->head.policy.has(rules::CachePolicy::kVariantIndex))
+      renew_pointer(*waiting.mapped().front(), object);
+  }
+  for (const auto& request : waiting.mapped()) {
+    if (Entry* entry = entry_of(hash)) {
+      join(*entry, request);
+    } else {
+      decide(request, found ? object : nullptr);
+    }
+  }
+}
+
+// What to do for a request, given what is stored (or null).
+void FillTable::decide(const std::shared_ptr<const RequestInfo>& request,
+                       const std::shared_ptr<const Object>& object) {
+  const bool background = request->exchange == ExchangeId::none;
+  const auto answer = [&] {
+    if (background) return;
+    parts_.links.send(request->worker,
+                      [request, object](const WorkerPort& to) { to.front->on_found(request, object); });
+  };
+  // Several variants: which of them is meant is found out by who asked.
+  if (object != nullptr && object->head.policy.has(rules::CachePolicy::kVariantIndex)) return answer();
+  if (object != nullptr) {
+    const rules::ReuseDecision decision =
+        decide_reuse(object->head.policy, request->head(), parts_.options, request->to->mode, wall_now());
+    switch (decision.reuse) {
+      case rules::Reuse::fresh:
+      case rules::Reuse::stale_allowed:
+        return answer();
+      case rules::Reuse::stale_while_revalidate:
+        answer();
+        if (request->from_peer || request->only_if_cached) return;
+        return start_shared(request, object, rules::Forward::stale);
+      case rules::Reuse::gateway_timeout:
+        return refuse(*request, 504, "This proxy has no usable copy of the object.", {});
+      case rules::Reuse::must_validate:
+        if (request->only_if_cached)
+          return refuse(*request, 504, "This proxy has no fresh copy of the object.", {});
+        if (!background && !may_share(*request)) return tell_alone(request);
+        return start_shared(request, object, decision.forward);
+      case rules::Reuse::unusable:
+        break;
+    }
+  }
+  if (request->only_if_cached) return refuse(*request, 504, "This proxy has no copy of the object.", {});
+  if (!background && (gate_.is_unshared(request->hash) || !may_share(*request))) {
+    return tell_alone(request);
+  }
+  start_shared(request, nullptr,
+               object != nullptr             ? rules::Forward::request
+               : request->vary_names.empty() ? rules::Forward::uri_miss
+                                             : rules::Forward::vary_miss);
+}
+
+void FillTable::start_shared(const std::shared_ptr<const RequestInfo>& request,
+                             std::shared_ptr<const Object> stale, rules::Forward forward) {
+  if (entries_.size() >= parts_.options.origins.fetches_max) {
+    parts_.stats.overloaded.add();
+    return refuse(*request, 503, "This proxy is fetching too much at the moment.", std::chrono::seconds(1));
+  }
+  const std::uint64_t id = ++last_id_;
+  Entry& entry = entries_[id];
+  entry.fill = std::make_unique<Fill>(*this, FillId{id}, request, std::move(stale), false, forward);
+  by_key_[request->hash] = id;
+  parts_.stats.fills_open.set(entries_.size());
+  if (request->exchange != ExchangeId::none) join(entry, request);
+  entry.fill->start();
+}
+
+void FillTable::start_alone(std::shared_ptr<const RequestInfo> request, rules::Forward forward) {
+  if (entries_.size() >= parts_.options.origins.fetches_max) {
+    parts_.stats.overloaded.add();
+    return refuse(*request, 503, "This proxy is fetching too much at the moment.", std::chrono::seconds(1));
+  }
+  const std::uint64_t id = ++last_id_;
+  Entry& entry = entries_[id];
+  by_key_[alone_key(request->exchange)] = id;
+  entry.fill = std::make_unique<Fill>(*this, FillId{id}, std::move(request), nullptr, true, forward);
+  parts_.stats.fills_open.set(entries_.size());
+  follow(entry, parts_.links.self());
+  entry.fill->start();
+}
+
+void FillTable::cancel_alone(ExchangeId exchange) {
+  if (Entry* entry = entry_of(alone_key(exchange))) entry->fill->cancel();
+}
+
+void FillTable::upload_alone(ExchangeId exchange) {
+  if (Entry* entry = entry_of(alone_key(exchange))) entry->fill->on_upload_data();
+}
+
+UploadSource* FillTable::upload_of(const RequestInfo& request) {
+  return parts_.links.port(parts_.links.self()).front->upload_of(request.exchange);
+}
+
+void FillTable::join(Entry& entry, const std::shared_ptr<const RequestInfo>& request) {
+  if (request->exchange == ExchangeId::none) return;
+  if (entry.fill->request().url != request->url) {  // two URLs of one hash
+    return tell_alone(request);
+  }
+  if (request->from_peer && !entry.fill->on_peer_waits(request->peer)) {
+    return refuse(*request, 504, "This proxy waits for the one that asks.", {});
+  }
+  follow(entry, request->worker);
+  parts_.links.send(request->worker, [hash = request->hash, head = entry.fill->head()](const WorkerPort& to) {
+    to.front->on_joined(hash, head);
+  });
+}
+
+void FillTable::follow(Entry& entry, std::size_t worker) {
+  const bool known = std::any_of(entry.followers.begin(), entry.followers.end(),
+                                 [&](const Follower& follower) { return follower.worker == worker; });
+  if (!known) entry.followers.push_back({worker, std::make_shared<std::atomic<bool>>(false)});
+}
+
+void FillTable::tell_alone(const std::shared_ptr<const RequestInfo>& request) {
+  parts_.links.send(request->worker, [request](const WorkerPort& to) { to.front->on_alone(request); });
+}
+
+void FillTable::refuse(const RequestInfo& request, int status, std::string why,
+                       std::chrono::seconds retry_after) {
+  if (request.exchange == ExchangeId::none) return;
+  parts_.links.send(request.worker,
+                    [exchange = request.exchange, status, text = std::move(why), retry_after](
+                        const WorkerPort& to) { to.front->on_refused(exchange, status, text, retry_after); });
+}
+
+void FillTable::forget(const UrlHash& hash, const std::string& url) {
+  parts_.ram.erase(hash, url);
+  parts_.store.remove(hash);
+  keeper_.drop(hash);
+  if (parts_.index != nullptr) parts_.index->withdraw(parts_.key_of(url));
+  if (Entry* entry = entry_of(hash)) {
+    entry->forgotten = true;
+    by_key_.erase(hash);  // new requests start anew
+  }
+}
+
+UrlHash FillTable::follow_key(const Fill& fill) {
+  return fill.is_alone() ? alone_key(fill.request().exchange) : fill.request().hash;
+}
+
+FillTable::Entry* FillTable::entry_of(const UrlHash& key) {
+  const auto id = by_key_.find(key);
+  if (id == by_key_.end()) return nullptr;
+  const auto entry = entries_.find(id->second);
+  return entry == entries_.end() ? nullptr : &entry->second;
+}
+
+Fill* FillTable::find_fill(FillId id) {
+  const auto found = entries_.find(static_cast<std::uint64_t>(id));
+  return found == entries_.end() ? nullptr : found->second.fill.get();
+}
+
+void FillTable::on_fill_head(Fill& fill, std::shared_ptr<const FillHead> head) {
+  const auto found = entries_.find(static_cast<std::uint64_t>(fill.id()));
+  if (found == entries_.end()) return;
+  const RequestInfo& request = fill.request();
+  // RFC 9111 §4.4: before the client sees the answer.
+  if (fill.is_alone() && invalidates(request.head().method, head->head.status)) {
+    for (std::size_t worker = 0; worker < parts_.links.count(); ++worker) {
+      parts_.links.send(worker, [hash = request.plain_hash, url = request.plain_url](const WorkerPort& to) {
+        to.fills->forget(hash, url);
+      });
+    }
+  }
+  for (const Follower& follower : found->second.followers) {
+    parts_.links.send(follower.worker, [key = follow_key(fill), head](const WorkerPort& to) {
+      to.front->on_fill_head(key, head);
+    });
+  }
+}
+
+void FillTable::on_fill_grew(Fill& fill) {
+  const auto found = entries_.find(static_cast<std::uint64_t>(fill.id()));
+  if (found == entries_.end()) return;
+  const UrlHash key = follow_key(fill);
+  for (const Follower& follower : found->second.followers) {
+    if (follower.worker == parts_.links.self()) {
+      parts_.links.port(follower.worker).front->on_fill_grew(key);
+      continue;
+    }
+    if (follower.told_of_growth->exchange(true, std::memory_order_acq_rel)) continue;
+    const bool sent =
+        parts_.links.try_send(follower.worker, [key, told = follower.told_of_growth](const WorkerPort& to) {
+          told->store(false, std::memory_order_release);
+          to.front->on_fill_grew(key);
+        });
+    if (!sent)
+      follower.told_of_growth->store(false, std::memory_order_release);  // the next growth, or the end, tells
+  }
+}
+
+void FillTable::on_fill_end(Fill& fill, FillResult result) {
+  const auto found = entries_.find(static_cast<std::uint64_t>(fill.id()));
+  BASE_CHECK(found != entries_.end());
+  Entry entry = std::move(found->second);
+  entries_.erase(found);
+  const UrlHash key = follow_key(fill);
+  if (const auto mapped = by_key_.find(key);
+      mapped != by_key_.end() && mapped->second == static_cast<std::uint64_t>(fill.id())) {
+    by_key_.erase(mapped);
+  }
+  parts_.stats.fills_open.set(entries_.size());
+  const bool keep = result.object != nullptr && !result.stale_for_error && !entry.forgotten;
+  if (keep) keep_in_memory(parts_.ram, parts_.store.hasher(), result);
+  if (entry.forgotten && result.object != nullptr)
+    forget(fill.request().plain_hash, fill.request().plain_url);
+  const auto shared_result = std::make_shared<const FillResult>(std::move(result));
+  for (const Follower& follower : entry.followers) {
+    parts_.links.send(follower.worker, [key, shared_result, keep](const WorkerPort& to) {
+      to.front->on_fill_end(key, *shared_result, keep);
+    });
+  }
+  ended_.push_back(std::move(entry.fill));
+  reaper_.start(Duration::zero());
+}
+
+void FillTable::renew_pointer(const RequestInfo& request, const std::shared_ptr<const Object>& object) {
+  if (parts_.index == nullptr || request.to->mode != rules::Mode::coralized) return;
+  const auto left = rules::time_to_live(object->head.policy, wall_now());
+  keeper_.hold(parts_.store.hasher()(object->head.url), object->head.url, request.plain_url,
+               std::max(std::chrono::seconds(0), std::chrono::floor<std::chrono::seconds>(left)));
+}
+
+}  // namespace reef::proxy

@@ -1,0 +1,127 @@
+// The fills of the keys that one worker owns, so that nothing is fetched twice at once: every request that
+// cannot be answered from its own worker's memory comes here and is found an object (memory, disk), joins the
+// fill that is running, or starts one. Belongs to its worker's loop; answers go to the Front of the worker
+// that asked.
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <unordered_map>
+#include <vector>
+
+#include "proxy/io/curl_fetcher.h"
+#include "proxy/io/fill.h"
+#include "proxy/io/origin_gate.h"
+#include "proxy/io/pointer_keeper.h"
+#include "proxy/io/worker_links.h"
+#include "proxy/store/ram_tier.h"
+
+namespace reef::proxy {
+
+struct FillTableParts {
+  EventLoop& loop;
+  const Options& options;
+  const names::Names& names;
+  Store& store;
+  RamTier& ram;
+  dsht::Index* index;  // null: independent
+  std::function<Key(std::string_view)> key_of;
+  WorkerLinks& links;
+  std::size_t workers;
+  Stats& stats;
+};
+
+class FillTable final : public FillHost {
+ public:
+  explicit FillTable(FillTableParts parts);
+  ~FillTable() override;
+
+  // Finds out about a request of any worker: answers with Front::on_found, on_joined, on_alone or on_refused.
+  void resolve(std::shared_ptr<const RequestInfo> request);
+  // A fetch for one request of this worker that is shared with nobody.
+  void start_alone(std::shared_ptr<const RequestInfo> request, rules::Forward forward);
+  // The client of such a request has gone; or has sent more of its body.
+  void cancel_alone(ExchangeId exchange);
+  void upload_alone(ExchangeId exchange);
+  // Forgets a URL here, also what a running fill is about to store.
+  void forget(const UrlHash& hash, const std::string& url);
+
+  void set_index_budget(Duration budget) { index_budget_ = budget; }
+  [[nodiscard]] std::size_t size() const { return entries_.size(); }
+
+  // FillHost:
+  void on_fill_head(Fill& fill, std::shared_ptr<const FillHead> head) override;
+  void on_fill_grew(Fill& fill) override;
+  void on_fill_end(Fill& fill, FillResult result) override;
+  [[nodiscard]] Fill* find_fill(FillId id) override;
+  void request_origin(Fill& fill) override { gate_.request(fill); }
+  void release_origin(Fill& fill) override { gate_.release(fill); }
+  void remember_failure(const RequestInfo& request, bool whole_origin, int status,
+                        const std::string& why) override {
+    gate_.remember_failure(request, whole_origin, status, why);
+  }
+  void remember_unshared(const RequestInfo& request) override { gate_.remember_unshared(request); }
+  void renew_pointer(const RequestInfo& request, const std::shared_ptr<const Object>& object) override;
+  [[nodiscard]] EventLoop& loop() override { return parts_.loop; }
+  [[nodiscard]] WallTime wall_now() const override;
+  [[nodiscard]] const Options& options() const override { return parts_.options; }
+  [[nodiscard]] const names::Names& names() const override { return parts_.names; }
+  [[nodiscard]] Fetcher& fetcher() override { return fetcher_; }
+  [[nodiscard]] Store& store() override { return parts_.store; }
+  [[nodiscard]] Stats& stats() override { return parts_.stats; }
+  [[nodiscard]] dsht::Index* index() override { return parts_.index; }
+  [[nodiscard]] Key key_of(std::string_view url) const override { return parts_.key_of(url); }
+  [[nodiscard]] Duration index_budget() const override { return index_budget_; }
+  [[nodiscard]] bool permits_peer(const Endpoint& peer) const override { return peer_rule_.permits(peer); }
+  [[nodiscard]] UploadSource* upload_of(const RequestInfo& request) override;
+
+ private:
+  // A worker with exchanges that follow a fill.
+  struct Follower {
+    std::size_t worker;
+    std::shared_ptr<std::atomic<bool>> told_of_growth;  // a message about it is still on its way
+  };
+  struct Entry {
+    std::unique_ptr<Fill> fill;
+    std::vector<Follower> followers;
+    bool forgotten = false;  // its object must not be kept
+  };
+
+  void decide(const std::shared_ptr<const RequestInfo>& request, const std::shared_ptr<const Object>& object);
+  void start_shared(const std::shared_ptr<const RequestInfo>& request, std::shared_ptr<const Object> stale,
+                    rules::Forward forward);
+  void join(Entry& entry, const std::shared_ptr<const RequestInfo>& request);
+  void follow(Entry& entry, std::size_t worker);
+  void loaded(const UrlHash& hash, const std::shared_ptr<const Object>& object);
+  void tell_alone(const std::shared_ptr<const RequestInfo>& request);
+  void refuse(const RequestInfo& request, int status, std::string why, std::chrono::seconds retry_after);
+  [[nodiscard]] static UrlHash follow_key(const Fill& fill);
+  [[nodiscard]] Entry* entry_of(const UrlHash& key);
+
+  FillTableParts parts_;
+  AddressRule peer_rule_;
+  CurlFetcher fetcher_;
+  OriginGate gate_;
+  PointerKeeper keeper_;
+  Duration index_budget_;
+  std::uint64_t last_id_ = 0;
+  std::unordered_map<std::uint64_t, Entry> entries_;   // by FillId
+  std::unordered_map<UrlHash, std::uint64_t> by_key_;  // follow_key() of those
+  std::unordered_map<UrlHash, std::vector<std::shared_ptr<const RequestInfo>>> loading_;  // wait for the disk
+  std::vector<std::unique_ptr<Fill>> ended_;  // destroyed at the next turn
+  Timer reaper_;
+  std::shared_ptr<bool> alive_ =
+      std::make_shared<bool>(true);  // for answers of the store, which know no owner
+};
+
+// What a fill brought, into a worker's memory.
+void keep_in_memory(RamTier& ram, const UrlHasher& hasher, const FillResult& result);
+
+// The key under which a worker's Front follows a fill that is not shared; no hash of a URL has a zero upper
+// half (or with probability 2^-64).
+[[nodiscard]] inline UrlHash alone_key(ExchangeId exchange) {
+  return {static_cast<std::uint64_t>(exchange), 0};
+}
+
+}  // namespace reef::proxy

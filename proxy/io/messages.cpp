@@ -1,0 +1,350 @@
+#include "proxy/io/messages.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "proxy/http/builder.h"
+#include "proxy/http/date.h"
+#include "proxy/http/fields.h"
+#include "proxy/http/forward.h"
+#include "proxy/http/message.h"
+#include "proxy/http/range.h"
+#include "proxy/rules/conditional.h"
+#include "proxy/rules/reuse.h"
+#include "proxy/rules/status.h"
+#include "proxy/rules/storing.h"
+#include "proxy/rules/validation.h"
+#include "proxy/rules/vary.h"
+
+namespace reef::proxy {
+namespace {
+
+// Fields without the one that marks an answer between proxies.
+std::vector<http::Field> unmarked(http::FieldsView fields) {
+  std::vector<http::Field> out;
+  for (const http::Field& field : fields) {
+    if (!http::equal_ignoring_case(field.name, kPeerField)) out.push_back(field);
+  }
+  return out;
+}
+
+std::string line(std::string_view name, std::string_view value) { return fmt::format("{}: {}", name, value); }
+
+}  // namespace
+
+const rules::Options& rules_of(const Options& options, rules::Mode mode) {
+  return mode == rules::Mode::coralized ? options.coralized : options.site;
+}
+
+PeerMark peer_mark(http::FieldsView fields, const PeerOptions& options) {
+  PeerMark mark;
+  const auto value = http::find(fields, kPeerField);
+  if (!value) return mark;
+  const std::size_t semicolon = value->find(';');
+  if (http::trim(value->substr(0, semicolon)) != options.network) return mark;
+  mark.present = true;
+  if (semicolon == std::string_view::npos) return mark;
+  std::string_view from = http::trim(value->substr(semicolon + 1));
+  if (!from.starts_with("from=\"") || !from.ends_with('"') || from.size() < 7) return mark;
+  if (const auto endpoint = Endpoint::parse(from.substr(6, from.size() - 7))) mark.from = *endpoint;
+  return mark;
+}
+
+bool is_from_peer(const http::ResponseHead& head, const PeerOptions& options) {
+  const auto value = http::find(head.fields, kPeerField);
+  return value && http::trim(*value) == options.network;
+}
+
+std::string peer_host(const RequestInfo& request, const names::Names& names) {
+  return names.coralize(request.to->origin, names::Form::dotted).value_or("");
+}
+
+std::vector<std::string> peer_fields(const RequestInfo& request, const Options& options) {
+  std::vector<std::string> out;
+  out.push_back("Cache-Control: only-if-cached");
+  std::string mark = fmt::format("{}: {}", kPeerField, options.peers.network);
+  if (options.peers.advertise.port != 0)
+    mark += fmt::format(";from=\"{}\"", to_string(options.peers.advertise));
+  out.push_back(std::move(mark));
+  // What the object may vary by.
+  for (const http::Field& field : request.head().fields) {
+    if (!http::is_coralized_request_field(field.name) ||
+        http::equal_ignoring_case(field.name, "Accept-Encoding")) {
+      continue;
+    }
+    out.push_back(line(field.name, field.value));
+  }
+  if (const auto coding = rules::normalized_accept_encoding(request.head().fields); !coding.empty()) {
+    out.push_back(line("Accept-Encoding", coding));
+  }
+  return out;
+}
+
+std::vector<std::string> origin_fields(const RequestInfo& request, const Options& options, bool alone,
+                                       const Object* stale) {
+  const http::FieldsView fields = request.head().fields;
+  const bool coralized = request.to->mode == rules::Mode::coralized;
+  const http::EndToEnd end_to_end(fields);
+  std::vector<std::string> out;
+  for (const http::Field& field : fields) {
+    const std::string_view name = field.name;
+    if (!end_to_end.keeps(name) || http::equal_ignoring_case(name, "Host") ||
+        http::equal_ignoring_case(name, "Content-Length") || http::equal_ignoring_case(name, kPeerField)) {
+      continue;
+    }
+    // Made anew below, with what came in front.
+    if (http::equal_ignoring_case(name, "CDN-Loop") || http::equal_ignoring_case(name, "Via")) continue;
+    if (rules::is_client_condition(name)) {
+      // Conditions and ranges are the client's own: they pass only where the answer is for it alone.
+      if (alone) out.push_back(line(name, field.value));
+      continue;
+    }
+    if (coralized ? !http::is_coralized_request_field(name) : !http::is_site_request_field(name)) continue;
+    if (coralized && http::equal_ignoring_case(name, "Accept-Encoding")) continue;
+    out.push_back(line(name, field.value));
+  }
+  if (coralized) {
+    if (const auto coding = rules::normalized_accept_encoding(fields); !coding.empty())
+      out.push_back(line("Accept-Encoding", coding));
+    out.push_back("User-Agent: Reef");
+  }
+  std::string loop, via;
+  rules::append_cdn_loop(loop, fields, options.node_name);
+  rules::append_via(via, fields, request.head().minor_version, options.node_name);
+  out.push_back(line("CDN-Loop", loop));
+  out.push_back(line("Via", via));
+  if (stale != nullptr) {
+    std::string block;
+    http::HeadBuilder builder(block);
+    rules::append_validators(builder, stale->head.etag, stale->head.last_modified);
+    http::FieldLines lines(block);
+    std::string_view name, value, whole;
+    while (lines.next(name, value, whole)) out.push_back(line(name, value));
+  }
+  return out;
+}
+
+Received receive(const RequestInfo& request, const Options& options, const http::ResponseHead& head,
+                 WallTime asked, WallTime received_at, bool alone) {
+  Received received;
+  const std::vector<http::Field> fields = unmarked(head.fields);
+  http::ResponseHead response = head;
+  response.fields = fields;
+  const std::string_view method = alone ? request.head().method : "GET";
+  const auto framing = http::check_response(response, method);
+  if (!framing) return received;
+  received.valid = true;
+  if (framing->has_content_length) received.length = framing->content_length;
+  const rules::Options& rules = rules_of(options, request.to->mode);
+  const rules::Receipt receipt{asked, received_at, framing->body == http::BodyKind::until_close};
+  http::RequestHead as_get = request.head();
+  as_get.method = method;
+  const auto policy = rules::storable(as_get, response, receipt, rules);
+  received.storable = policy.has_value();
+  received.head.url = request.plain_url;
+  received.head.status = head.status;
+  if (policy) {
+    received.head.policy = *policy;
+  } else {
+    received.why_not = policy.error();
+    received.head.policy.response_time = received_at;
+    received.head.policy.initial_age = rules::corrected_initial_age(response, receipt);
+  }
+  rules::append_stored_fields(received.head.fields, response, received_at, rules);
+  if (policy && policy->has(rules::CachePolicy::kVaries)) {
+    rules::append_vary_names(received.vary_names, response.fields);
+    // The index that led here stays as long as it says the same; otherwise a new one takes its place.
+    received.generation = received.vary_names == request.vary_names
+                              ? request.generation
+                              : rules::generation_of(rules::variant_index(received_at));
+    received.head.url = variant_key(request.plain_url, received.vary_names, received.generation,
+                                    request.head().fields, request.to->mode);
+  }
+  received.head.etag = http::find(response.fields, "ETag").value_or("");
+  received.head.last_modified = http::find(response.fields, "Last-Modified").value_or("");
+  return received;
+}
+
+std::shared_ptr<const Object> freshened(const Object& stored, const http::ResponseHead& head,
+                                        const RequestInfo& request, const Options& options, WallTime asked,
+                                        WallTime received_at) {
+  if (!rules::is_about_stored(head, stored.head.etag, stored.head.last_modified)) return nullptr;
+  const rules::Options& rules = rules_of(options, request.to->mode);
+  ObjectHead merged = stored.head;
+  merged.fields.clear();
+  rules::append_merged_fields(merged.fields, stored.head.fields, head, received_at, rules);
+  http::RequestHead as_get = request.head();
+  as_get.method = "GET";
+  const auto policy =
+      rules::freshen(as_get, stored.head.status, merged.fields, head, {asked, received_at, false}, rules);
+  if (policy) {
+    merged.policy = *policy;
+  } else {
+    merged.policy.lifetime = milliseconds{0};
+    merged.policy.set(rules::CachePolicy::kNoCache);
+  }
+  if (const auto etag = http::find_line(merged.fields, "ETag"); !etag.empty()) merged.etag = etag;
+  if (const auto time = http::find_line(merged.fields, "Last-Modified"); !time.empty())
+    merged.last_modified = time;
+  return with_head(stored, std::move(merged));
+}
+
+bool may_serve_stale_for_error(const Object& stored, const Options& options, rules::Mode mode, WallTime now,
+                               int status) {
+  const auto failure =
+      status == 0 ? std::optional(rules::OriginFailure::unreachable) : rules::failure_of(status);
+  return failure && rules::may_serve_on_error(stored.head.policy, now, *failure, rules_of(options, mode));
+}
+
+std::string resume_validator(const ObjectHead& head) {
+  if (!head.etag.empty()) {
+    return http::parse_entity_tag(head.etag).weak ? std::string() : head.etag;
+  }
+  return head.last_modified;
+}
+
+Continuation continuation(const ObjectHead& begun, std::optional<std::uint64_t> length,
+                          std::uint64_t received, const http::ResponseHead& head) {
+  const auto etag = http::find(head.fields, "ETag").value_or("");
+  const auto last_modified = http::find(head.fields, "Last-Modified").value_or("");
+  const bool same_etag = !begun.etag.empty() && http::strong_match(begun.etag, etag);
+  const bool same_time =
+      begun.etag.empty() && !begun.last_modified.empty() && last_modified == begun.last_modified;
+  if (head.status == 206) {
+    const auto range = http::parse_content_range(http::find(head.fields, "Content-Range").value_or(""));
+    if (!range || range->range.first != received) return {};
+    // A 206 need not repeat the validator that made it one (RFC 9110 §15.3.7): If-Range has been honoured.
+    if (!etag.empty() && !same_etag && !begun.etag.empty()) return {};
+    if (range->complete_bytes && length && *range->complete_bytes != *length) return {};
+    if (range->complete_bytes && range->range.last + 1 != *range->complete_bytes) return {};
+    return {true, 0};
+  }
+  if (head.status != begun.status) return {};
+  const auto now_length = http::parse_decimal(http::find(head.fields, "Content-Length").value_or(""));
+  if (same_etag) return {!length || !now_length || *length == *now_length, received};
+  if (same_time) return {length && now_length && *length == *now_length, received};
+  return {};
+}
+
+rules::ReuseDecision decide_reuse(const rules::CachePolicy& policy, const http::RequestHead& head,
+                                  const Options& options, rules::Mode mode, WallTime now) {
+  return rules::decide_reuse(policy, rules::parse_request_directives(head.fields), now,
+                             rules_of(options, mode));
+}
+
+bool says_only_if_cached(http::FieldsView fields) {
+  return rules::parse_request_directives(fields).only_if_cached;
+}
+
+bool may_share(const RequestInfo& request) {
+  if (request.head().method != "GET") return false;
+  if (request.to->mode == rules::Mode::coralized) return true;
+  const http::FieldsView fields = request.head().fields;
+  return !http::find(fields, "Authorization") && !rules::parse_request_directives(fields).no_store &&
+         !http::find(fields, "If-Match") && !http::find(fields, "If-Unmodified-Since");
+}
+
+bool invalidates(std::string_view method, int status) { return rules::invalidates(method, status); }
+
+bool is_looping(http::FieldsView fields, const Options& options) {
+  return rules::check_cdn_loop(fields, options.node_name, static_cast<std::size_t>(options.loop_hops_max)) !=
+         rules::Loop::none;
+}
+
+ConditionalReply conditional_reply(const http::RequestHead& request, const ObjectHead& head,
+                                   std::string_view fields, std::optional<std::uint64_t> length) {
+  ConditionalReply reply;
+  reply.status = head.status;
+  const rules::Selected selected{head.status, head.etag, head.last_modified, &head.policy,
+                                 length.value_or(0)};
+  const rules::ConditionalAnswer answer = rules::evaluate(request, selected);
+  switch (answer.answer) {
+    case rules::Answer::whole:
+      return reply;
+    case rules::Answer::not_modified: {
+      reply.status = 304;
+      http::FieldLines lines(fields);
+      std::string_view name, value, whole;
+      while (lines.next(name, value, whole)) {
+        if (rules::is_not_modified_field(name)) reply.fields += whole;
+      }
+      return reply;
+    }
+    case rules::Answer::not_satisfiable:
+      if (!length) return reply;
+      reply.status = 416;
+      reply.fields = "Content-Range: ";
+      http::append_unsatisfied_range(reply.fields, *length);
+      reply.fields += "\r\n";
+      return reply;
+    case rules::Answer::parts:
+      // Several ranges in one answer cost more than they save here: the whole is a correct answer too
+      // (§14.2). So is it while the length is not known.
+      if (!length || answer.ranges.count != 1) return reply;
+      reply.status = 206;
+      reply.first = answer.ranges.ranges[0].first;
+      reply.size = answer.ranges.ranges[0].size();
+      reply.fields = fields;
+      reply.fields += "Content-Range: ";
+      http::append_content_range(reply.fields, answer.ranges.ranges[0], *length);
+      reply.fields += "\r\n";
+      return reply;
+  }
+  return reply;
+}
+
+bool matches_variant(const RequestInfo& request, const FillHead& head) {
+  if (head.vary_names.empty()) return true;
+  return variant_key(request.plain_url, head.vary_names, head.generation, request.head().fields,
+                     request.to->mode) == head.head.url;
+}
+
+std::string variant_key(std::string_view url, std::string_view vary_names, std::int64_t generation,
+                        http::FieldsView fields, rules::Mode mode) {
+  std::string key;
+  rules::append_variant_key(key, url, vary_names, generation, fields, mode);
+  return key;
+}
+
+std::string coralized_fields(std::string_view fields, const names::Names& names, const names::Origin& origin,
+                             const names::Front& front) {
+  std::string out;
+  http::FieldLines lines(fields);
+  std::string_view name, value, whole;
+  while (lines.next(name, value, whole)) {
+    if (http::equal_ignoring_case(name, "Location") || http::equal_ignoring_case(name, "Content-Location")) {
+      if (const auto inside = names::coralize_location(names, value, origin, front)) {
+        http::HeadBuilder(out).field(name, *inside);
+        continue;
+      }
+    }
+    out.append(whole);
+  }
+  return out;
+}
+
+OriginFailure origin_failure(const RequestInfo& request, FetchEnd end) {
+  const std::string_view who = request.to->authority;
+  switch (end) {
+    case FetchEnd::refused_address:
+    case FetchEnd::connect_failed:
+      return {502, true, fmt::format("The origin server {} could not be reached.", who)};
+    case FetchEnd::tls_failed:
+      return {502, true, fmt::format("The origin server {} has no valid certificate.", who)};
+    case FetchEnd::head_timeout:
+      return {504, true, fmt::format("The origin server {} did not answer in time.", who)};
+    case FetchEnd::stalled:
+    case FetchEnd::timed_out:
+      return {504, false, fmt::format("The origin server {} was too slow.", who)};
+    case FetchEnd::bad_head:
+    case FetchEnd::refused_by_sink:
+      return {502, false, fmt::format("The origin server {} sent what is no valid HTTP.", who)};
+    case FetchEnd::broken:
+    case FetchEnd::complete:
+      break;
+  }
+  return {502, false, fmt::format("The origin server {} closed the connection.", who)};
+}
+
+}  // namespace reef::proxy
