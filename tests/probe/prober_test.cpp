@@ -3,6 +3,7 @@
 #include <doctest/doctest.h>
 
 #include <optional>
+#include <string>
 
 using namespace reef;
 using namespace reef::probe;
@@ -61,7 +62,7 @@ TEST_CASE("a ping to loopback is answered, or says that it is not permitted") {
     EventLoop loop;
     Prober prober(loop, on_loopback());
     const PingResult result = ping(loop, prober, target);
-    MESSAGE("ICMP access: " << to_string(prober.icmp(IpAddress::parse(target)->is_v4())));
+    MESSAGE("ICMP access: " << std::string(to_string(prober.icmp(IpAddress::parse(target)->is_v4()))));
     if (prober.icmp(IpAddress::parse(target)->is_v4()) == IcmpAccess::none) {
       CHECK(result.end == PingEnd::not_permitted);
     } else {

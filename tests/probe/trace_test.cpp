@@ -294,3 +294,38 @@ TEST_CASE("answers to probes that were never sent are passed over") {
   CHECK_FALSE(trace.is_done());
   CHECK(out.empty());
 }
+
+TEST_CASE("whatever answers come, a trace ends in time, within its probes, and with a list without gaps") {
+  for (std::uint64_t seed = 0; seed < 2000; ++seed) {
+    Random random(seed);
+    const TraceOptions options{.hops_max = static_cast<std::uint8_t>(1 + random.below(40)),
+                               .window = static_cast<std::uint8_t>(1 + random.below(12)),
+                               .attempts = static_cast<std::uint8_t>(1 + random.below(3))};
+    std::vector<ProbeId> sent;
+    TimePoint now = t0;
+    Trace trace(options, now, sent);
+    for (int steps = 0; !trace.is_done(); ++steps) {
+      REQUIRE(steps < 100'000);
+      const Duration step = random.between(0ms, 60ms);
+      if (now + step >= *trace.next_deadline()) {
+        now = std::max(now, *trace.next_deadline());
+        trace.on_deadline(now, sent);
+      } else {
+        now += step;
+        ProbeReply reply{
+            ProbeId{static_cast<std::uint8_t>(random.below(45)), static_cast<std::uint8_t>(random.below(4))},
+            IpAddress::v4(static_cast<std::uint32_t>(random())), static_cast<Answer>(random.below(20) / 9)};
+        if (random.below(4) == 0) reply.id.reset();
+        trace.on_reply(now, reply, sent);
+      }
+    }
+    const TraceResult result = trace.result();
+    CHECK(result.took <= options.time_max);
+    CHECK(sent.size() == static_cast<std::size_t>(result.probes));
+    CHECK(result.probes <= options.hops_max * options.attempts);
+    CHECK(std::set<ProbeId>(sent.begin(), sent.end()).size() == sent.size());
+    CHECK(result.hops.size() <= options.hops_max);
+    for (std::size_t i = 0; i < result.hops.size(); ++i) CHECK(result.hops[i].ttl == i + 1);
+    if (!result.hops.empty()) CHECK(result.hops.back().address);
+  }
+}
