@@ -143,7 +143,7 @@ std::optional<BadMessage> read_version(std::string_view text, int& minor_version
   return std::nullopt;
 }
 
-std::string_view first_line(std::string_view head) { return head.substr(0, head.find('\r')); }
+std::string_view first_line(std::string_view head) { return head.substr(0, head.find("\r\n")); }
 
 template <class Head>
 Parsed<Head> refuse(BadMessage bad) {
