@@ -18,6 +18,8 @@ struct NodeCounters {
   Counter after_leave;                 // a request that came when we had left
   Counter foreign_cluster;             // a request at a level whose cluster we do not share
 
+  Counter unfollowed;  // contacts named to us that we do not follow: private ones named from outside
+
   std::array<Counter, 12> requests;  // answered, by MessageType
   Counter token_needed;              // writes that had no valid token
   Counter values_full, values_refused, redirected;

@@ -224,6 +224,7 @@ class Node {
   [[nodiscard]] bool is_settled(Walk& walk) const;
   void conclude(TimePoint now, Walk& walk);
   void ask(TimePoint now, Walk& walk, Candidate& candidate);
+  void add_named(Walk& walk, const std::vector<Contact>& contacts, const Endpoint& by, int hops);
   void on_nodes(TimePoint now, const Rpc& rpc, Nodes& nodes);
   void collect(Walk& walk, std::vector<WireValue>& values);
   void store_further(TimePoint now, Walk& walk);

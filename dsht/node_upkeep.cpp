@@ -73,7 +73,7 @@ void Node::on_seed_answered(TimePoint now, const Contact& seed, const std::vecto
   }
   walk->list.add(seed, 1);
   if (Candidate* candidate = walk->list.find(seed.id)) candidate->state = Candidate::State::answered;
-  for (const Contact& contact : contacts) walk->list.add(contact, 2);
+  add_named(*walk, contacts, seed.rpc, 2);
   advance(now, walk->id);
 }
 
@@ -112,15 +112,18 @@ void Node::refresh_next(TimePoint now) {
 // Those who joined with us may have missed each other: their place is looked up again soon, later rarely.
 void Node::refresh_self(TimePoint now) {
   self_refresh_period_ = std::min(self_refresh_period_ * 3, options_.self_refresh_max);
-  self_refresh_at_ = leaving_ ? TimePoint::max()
-                              : now + self_refresh_period_ + random_.between(Duration::zero(), self_refresh_period_ / 8);
+  self_refresh_at_ =
+      leaving_ ? TimePoint::max()
+               : now + self_refresh_period_ + random_.between(Duration::zero(), self_refresh_period_ / 8);
   if (leaving_) return;
-  if (Walk* walk = start_walk(now, WalkKind::refresh, self_.as<Key>(), options_.walk_max)) advance(now, walk->id);
+  if (Walk* walk = start_walk(now, WalkKind::refresh, self_.as<Key>(), options_.walk_max))
+    advance(now, walk->id);
   // Somebody whom we lost, or a seed: if the network was cut in two, this is what joins it again.
   const std::size_t ways = seeds_.size() + remembered_.size();
   if (ways == 0) return;
   const std::size_t way = random_.below(ways);
-  const Contact back = way < seeds_.size() ? Contact{NodeId{}, seeds_[way], 0, 0, 0} : remembered_[way - seeds_.size()];
+  const Contact back =
+      way < seeds_.size() ? Contact{NodeId{}, seeds_[way], 0, 0, 0} : remembered_[way - seeds_.size()];
   if (back.id.is_zero() || table_.find(back.id) == nullptr) ask_seed(now, back);
 }
 

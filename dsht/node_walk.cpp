@@ -157,6 +157,18 @@ void Node::ask(TimePoint now, Walk& walk, Candidate& candidate) {
   candidate.state = send_rpc(now, std::move(rpc), find) ? State::asked : State::failed;
 }
 
+// Nobody out on the Internet shall make us send to our own private networks.
+void Node::add_named(Walk& walk, const std::vector<Contact>& contacts, const Endpoint& by, int hops) {
+  for (const Contact& contact : contacts) {
+    const IpAddress& address = contact.rpc.address;
+    if (address.is_unspecified() || (by.address.is_global_unicast() && !address.is_global_unicast())) {
+      counters_.unfollowed.add();
+      continue;
+    }
+    walk.list.add(contact, hops);
+  }
+}
+
 void Node::on_nodes(TimePoint now, const Rpc& rpc, Nodes& nodes) {
   const auto found = walks_.find(rpc.walk);
   if (found == walks_.end()) return;
@@ -167,7 +179,7 @@ void Node::on_nodes(TimePoint now, const Rpc& rpc, Nodes& nodes) {
   candidate->token = nodes.token;
   const int hops = candidate->hops;
   walk.hops = std::max(walk.hops, hops);
-  for (const Contact& contact : nodes.contacts) walk.list.add(contact, hops + 1);
+  add_named(walk, nodes.contacts, rpc.to, hops + 1);
   if (!nodes.values.empty()) collect(walk, nodes.values);
   if (walk.kind == WalkKind::get && !walk.seen.empty()) {
     walk.hops = hops;
@@ -380,10 +392,10 @@ void Node::on_announced(TimePoint now, const Rpc& rpc, AnnounceReply& reply) {
       if (!again) candidate->state = State::failed;
       break;
     case StoreStatus::not_closest:
+      add_named(walk, reply.closer, rpc.to, candidate->hops + 1);
+      candidate = walk.list.find(rpc.expected);
+      if (candidate == nullptr) return;
       for (const Contact& contact : reply.closer) {
-        walk.list.add(contact, candidate->hops + 1);
-        candidate = walk.list.find(rpc.expected);
-        if (candidate == nullptr) return;
         // It is said to live: whom we gave up gets a second chance.
         Candidate* closer = walk.list.find(contact.id);
         if (closer != nullptr && closer->state == State::failed && !closer->revived) {

@@ -1,4 +1,5 @@
-// The promise that a flash crowd costs the origin one fetch: of all that announce a key, one is told that it is first.
+// The promise that a flash crowd costs the origin one fetch: of all that announce a key, one is told that it
+// is first.
 #include <doctest/doctest.h>
 
 #include <algorithm>
@@ -17,9 +18,9 @@ namespace {
 
 struct Crowd {
   int answered = 0;
-  int first = 0;       // told that nobody is earlier, hence goes to the origin
-  int unstored = 0;    // not taken within the budget
-  int cycles = 0;      // two that were each told of the other
+  int first = 0;     // told that nobody is earlier, hence goes to the origin
+  int unstored = 0;  // not taken within the budget
+  int cycles = 0;    // two that were each told of the other
   std::vector<Duration> took;
 };
 
@@ -114,8 +115,9 @@ TEST_CASE("when the node that orders a key dies, its successor knows who came fi
     Host first = some_host(network);
     while (first == storing) first = some_host(network);
     bool is_first = false;
-    network.announce(first, key, as_bytes("first"), 20s, 5s,
-                     [&](const dsht::Announced& result) { is_first = result.earlier.empty() && result.stored; });
+    network.announce(first, key, as_bytes("first"), 20s, 5s, [&](const dsht::Announced& result) {
+      is_first = result.earlier.empty() && result.stored;
+    });
     network.run_for(3s);
     CHECK(is_first);
     network.kill(storing);

@@ -43,20 +43,28 @@ std::vector<Key> put_keys(Network& network, int count, std::chrono::seconds ttl)
 
 }  // namespace
 
-TEST_CASE("a fifth of 400 nodes dies at once: 99 % of values are found, and every lookup ends in time") {
+TEST_CASE(
+    "a fifth of 400 nodes dies at once: values that still exist are found, and every lookup ends in time") {
   Network network(run_seed(), {.loss = 0.002});
   settled_network(network, 400, 20ms);
   const std::vector<Key> keys = put_keys(network, 1000, 1h);
   for (int i = 0; i < 80; ++i) network.kill(some_host(network));
   Gets gets;
+  int exist = 0;
   for (const Key& key : keys) {
+    bool exists = false;
+    for (Host host = 0; host < network.size() && !exists; ++host) {
+      exists = network.is_up(host) && !network.node(host).storage().live(network.now(), key).empty();
+    }
+    exist += exists;  // all three holders are dead with a chance of 0.8 %
     get_later(network, key, gets, 4s);
     network.run_for(10ms);
   }
   network.run_for(5s);
+  std::printf("a fifth dead: %d of %d existing values found\n", gets.found, exist);
   CHECK(gets.ended == gets.asked);
-  // All three holders of a value are dead with a chance of 0.8 %.
-  CHECK(gets.found >= gets.asked * 985 / 1000);
+  CHECK(exist >= 970);
+  CHECK(gets.found >= exist * 998 / 1000);
   CHECK(*std::max_element(gets.took.begin(), gets.took.end()) <= 4s);
   // Tables are clean again within five minutes.
   network.run_for(5min);
@@ -102,7 +110,8 @@ TEST_CASE("under churn of half the nodes an hour renewed values stay findable") 
       down.erase(down.begin());
     }
     network.run_for(18s);
-    for (int i = 0; i < 20; ++i) get_later(network, published[network.random().below(published.size())].key, gets, 4s);
+    for (int i = 0; i < 20; ++i)
+      get_later(network, published[network.random().below(published.size())].key, gets, 4s);
     network.run_for(18s);
   }
   network.run_for(5s);
@@ -124,7 +133,8 @@ TEST_CASE("a node that leaves hands its values over and is forgotten") {
   for (int i = 0; i < 300; ++i) {
     keys.push_back(some_key(network));
     // Values of those who leave go with them.
-    network.put(static_cast<Host>(20 + network.random().below(40)), keys.back(), as_bytes("value"), 1h, nullptr);
+    network.put(static_cast<Host>(20 + network.random().below(40)), keys.back(), as_bytes("value"), 1h,
+                nullptr);
     network.run_for(10ms);
   }
   network.run_for(5s);
@@ -148,7 +158,8 @@ TEST_CASE("a node that leaves hands its values over and is forgotten") {
   network.run_for(5min);
   for (Host host = 0; host < network.size(); ++host) {
     if (!network.is_up(host)) continue;
-    for (Host gone = 10; gone < 20; ++gone) CHECK(network.node(host).table().find(network.id(gone)) == nullptr);
+    for (Host gone = 10; gone < 20; ++gone)
+      CHECK(network.node(host).table().find(network.id(gone)) == nullptr);
   }
 }
 
@@ -213,7 +224,8 @@ TEST_CASE("an idle node of 1,000 sends and receives less than 10 kbit/s") {
   const std::uint64_t datagrams = network.datagrams();
   network.run_for(10min);
   // Each datagram is sent by one and received by another; 28 bytes of IP and UDP with each.
-  const double bytes = static_cast<double>(network.bytes() - before) + 28.0 * static_cast<double>(network.datagrams() - datagrams);
+  const double bytes = static_cast<double>(network.bytes() - before) +
+                       28.0 * static_cast<double>(network.datagrams() - datagrams);
   const double kbits = 2 * bytes * 8 / 1000 / (10 * 60) / 1000;
   std::printf("idle: %.2f kbit/s a node, in and out together\n", kbits);
   CHECK(kbits < 10);

@@ -1,0 +1,234 @@
+// Real sockets on loopback, real loops: the shell around the node.
+#include "dsht/io/remote_index.h"
+
+#include <doctest/doctest.h>
+
+#include <thread>
+
+#include "dsht/io/udp_node.h"
+
+using namespace reef;
+using namespace reef::dsht;
+using namespace std::chrono_literals;
+
+namespace {
+
+Identity fresh_identity() {
+  Ed25519Seed seed;
+  random_bytes(seed);
+  return Identity(seed);
+}
+
+UdpNodeOptions on_loopback(std::vector<Endpoint> seeds = {}) {
+  UdpNodeOptions options;
+  options.listen = Endpoint::parse("127.0.0.1:0").value();
+  options.seeds = std::move(seeds);
+  options.node.http_port = 8090;
+  options.node.services = kServiceProxy;
+  return options;
+}
+
+// Turns the loop until `condition` holds; fails the test after 20 s.
+template <class Condition>
+void turn_until(EventLoop& loop, Condition condition) {
+  bool late = false;
+  Timer limit(loop, [&] {
+    late = true;
+    loop.stop();
+  });
+  limit.start(20s);
+  std::function<void()> look;
+  Timer poll(loop, [&] { look(); });
+  look = [&] {
+    if (condition()) {
+      loop.stop();
+    } else {
+      poll.start(1ms);
+    }
+  };
+  poll.start(0ns);
+  loop.run();
+  REQUIRE_FALSE(late);
+}
+
+struct Pair {
+  EventLoop loop;
+  DiskPool disk{1, 16};
+  UdpNode a{loop, disk, fresh_identity(), on_loopback()};
+  std::unique_ptr<UdpNode> b;
+  Pair() {
+    REQUIRE(a.start().has_value());
+    b = std::make_unique<UdpNode>(loop, disk, fresh_identity(), on_loopback({a.bound()}));
+    REQUIRE(b->start().has_value());
+    turn_until(loop, [this] { return b->is_joined() && a.contact_count() == 1; });
+  }
+};
+
+}  // namespace
+
+TEST_CASE_FIXTURE(Pair, "two nodes find each other, agree on their endpoints, and share values") {
+  CHECK(b->advertised() == b->bound());
+  const auto near =
+      a.nodes({.level = 0, .count = 4, .services = kServiceProxy, .target = {}, .heard_within = 1min});
+  REQUIRE(near.size() == 1);
+  CHECK(near[0].contact.id == b->id());
+  CHECK(near[0].contact.http_port == 8090);
+  CHECK(near[0].contact == b->self());
+  CHECK(near[0].rtt.has_value());
+
+  const Key key = a.key(KeyDomain::test, "x");
+  CHECK(key == b->key(KeyDomain::test, "x"));
+  std::optional<bool> stored;
+  std::optional<Found> found;
+  a.put(key, as_bytes("value"), 60s, [&](bool ok) {
+    stored = ok;
+    b->get(key, 1s, [&](Found result) { found = std::move(result); });
+  });
+  CHECK_FALSE(stored.has_value());  // never inside the call
+  turn_until(loop, [&] { return found.has_value(); });
+  CHECK(*stored);
+  REQUIRE(found->values.size() == 1);
+  CHECK(as_text(found->values[0].data) == "value");
+  CHECK(found->values[0].publisher == a.id());
+}
+
+TEST_CASE_FIXTURE(Pair, "a node that leaves has handed over what it held") {
+  const Key key = a.key(KeyDomain::test, "left");
+  bool left = false;
+  a.put(key, as_bytes("value"), 60s, [&](bool) { b->leave([&] { left = true; }); });
+  turn_until(loop, [&] { return left; });
+  b.reset();
+  std::optional<Found> found;
+  a.get(key, 1s, [&](Found result) { found = std::move(result); });
+  turn_until(loop, [&] { return found.has_value(); });
+  CHECK(found->end == WalkEnd::found);
+}
+
+TEST_CASE_FIXTURE(Pair, "a socket that is taken is an error, not a crash") {
+  UdpNodeOptions options = on_loopback();
+  options.listen = a.bound();
+  UdpNode second(loop, disk, fresh_identity(), options);
+  CHECK_FALSE(second.start().has_value());
+}
+
+TEST_CASE("a restarted node finds the network without its seeds") {
+  char name[] = "/tmp/reef_dsht_XXXXXX";
+  const std::filesystem::path directory = ::mkdtemp(name);
+  EventLoop loop;
+  const Identity identity = fresh_identity();
+  {
+    DiskPool disk{1, 16};
+    UdpNode a(loop, disk, fresh_identity(), on_loopback());
+    REQUIRE(a.start().has_value());
+    UdpNodeOptions options = on_loopback({a.bound()});
+    options.data_dir = directory;
+    auto b = std::make_unique<UdpNode>(loop, disk, identity, options);
+    REQUIRE(b->start().has_value());
+    turn_until(loop, [&] { return b->is_joined(); });
+    bool left = false;
+    b->leave([&] { left = true; });
+    turn_until(loop, [&] { return left && std::filesystem::exists(directory / "contacts"); });
+    options.seeds.clear();
+    b = std::make_unique<UdpNode>(loop, disk, identity, options);
+    REQUIRE(b->start().has_value());
+    turn_until(loop, [&] { return b->is_joined() && b->contact_count() == 1; });
+  }
+  std::filesystem::remove_all(directory);
+}
+
+TEST_CASE("a worker's index asks the node on the control loop and is answered on its own") {
+  EventLoop control;
+  DiskPool disk{1, 16};
+  UdpNode node(control, disk, fresh_identity(), on_loopback());
+  REQUIRE(node.start().has_value());
+  std::thread control_thread([&] { control.run(); });
+  EventLoop worker;
+  RemoteIndex index(worker, node);
+  const auto own_thread = std::this_thread::get_id();
+  std::optional<Announced> first;
+  std::optional<Found> found;
+  bool stored = false;
+  index.announce(node.key(KeyDomain::test, "k"), as_bytes("me"), 20s, 1s, [&](Announced a) {
+    CHECK(std::this_thread::get_id() == own_thread);
+    first = std::move(a);
+    index.put(node.key(KeyDomain::test, "k"), as_bytes("me"), 20s, [&](bool ok) {
+      stored = ok;
+      index.get(node.key(KeyDomain::test, "k"), 1s, [&](Found f) { found = std::move(f); });
+    });
+  });
+  CHECK_FALSE(first.has_value());
+  turn_until(worker, [&] { return found.has_value(); });
+  CHECK(first->earlier.empty());
+  CHECK(first->stored);
+  CHECK(stored);
+  CHECK(found->values.size() == 1);
+  CHECK(index.counters().late.value() == 0);
+  control.stop();
+  control_thread.join();
+}
+
+TEST_CASE("a stuck control loop costs a call its budget, not more; a late answer finds nobody") {
+  EventLoop control;  // not turned
+  DiskPool disk{1, 16};
+  EventLoop worker;
+  auto node = std::make_unique<UdpNode>(control, disk, fresh_identity(), on_loopback());
+  REQUIRE(node->start().has_value());
+  auto index = std::make_unique<RemoteIndex>(worker, *node);
+  int ends = 0;
+  const TimePoint asked = worker.now();
+  index->announce(Key{}, {}, 20s, 50ms, [&](const Announced& a) { ends += a.end == WalkEnd::deadline; });
+  index->get(Key{}, 30ms, [&](const Found& f) { ends += f.end == WalkEnd::deadline; });
+  turn_until(worker, [&] { return ends == 2; });
+  CHECK(worker.now() - asked >= 70ms);
+  CHECK(worker.now() - asked < 5s);
+  CHECK(index->counters().late.value() == 2);
+  bool called = false;
+  index->get(Key{}, 10s, [&](const Found&) { called = true; });
+  index.reset();
+  turn_until(control, [&] {  // until the node has answered all three
+    const auto& walks = node->core().counters().walks;
+    return walks[static_cast<std::size_t>(WalkEnd::isolated)].value() +
+               walks[static_cast<std::size_t>(WalkEnd::found)].value() ==
+           3;
+  });
+  bool turned = false;
+  REQUIRE(worker.post([&] { turned = true; }));
+  turn_until(worker, [&] { return turned; });
+  CHECK_FALSE(called);
+}
+
+TEST_CASE("the node may go before the worker's index: its calls end by their budget") {
+  EventLoop control;
+  DiskPool disk{1, 16};
+  EventLoop worker;
+  auto node = std::make_unique<UdpNode>(control, disk, fresh_identity(), on_loopback());
+  REQUIRE(node->start().has_value());
+  RemoteIndex index(worker, *node);
+  int ends = 0;
+  index.get(Key{}, 10ms, [&](const Found&) { ++ends; });
+  node.reset();
+  bool turned = false;
+  REQUIRE(control.post([&] { turned = true; }));
+  turn_until(control, [&] { return turned; });
+  turn_until(worker, [&] { return ends == 1; });
+}
+
+TEST_CASE("a full mailbox, or too many calls, is answered overloaded, in a later turn") {
+  EventLoop control(1);
+  DiskPool disk{1, 16};
+  EventLoop worker;
+  UdpNode node(control, disk, fresh_identity(), on_loopback());
+  RemoteIndex index(worker, node, {.calls_max = 2});
+  REQUIRE(control.post([] {}));
+  std::vector<WalkEnd> ends;
+  for (int i = 0; i < 2; ++i) index.get(Key{}, 10s, [&](const Found& f) { ends.push_back(f.end); });
+  CHECK(ends.empty());
+  turn_until(worker, [&] { return ends.size() == 2; });
+  EventLoop roomy;
+  UdpNode other(roomy, disk, fresh_identity(), on_loopback());
+  RemoteIndex bounded(worker, other, {.calls_max = 2});
+  ends.clear();
+  for (int i = 0; i < 3; ++i) bounded.get(Key{}, 10s, [&](const Found& f) { ends.push_back(f.end); });
+  turn_until(worker, [&] { return ends.size() == 1; });
+  CHECK(ends[0] == WalkEnd::overloaded);
+}
