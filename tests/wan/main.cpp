@@ -56,16 +56,10 @@ Result<> record_namespaces(const std::string& file, const Topology& topology, co
   return {};
 }
 
-void remove_recorded(const std::string& file) {
-  std::ifstream in(file);
-  std::string name;
-  while (std::getline(in, name)) {
-    // Only ever names of ours, whatever the file says.
-    if (name.starts_with("rw") && name.find('/') == std::string::npos) remove_netns(name);
-  }
-  in.close();
+void remove_namespaces(const std::string& record, const Topology& topology, const std::string& prefix) {
+  for (const Host& host : topology.hosts()) remove_netns(prefix + host.name);
   std::error_code ignored;
-  std::filesystem::remove(file, ignored);
+  std::filesystem::remove(record, ignored);
 }
 
 Result<std::vector<Emulator::HostDevice>> make_hosts(const Topology& topology, const std::string& prefix) {
@@ -142,7 +136,7 @@ int run(RunOptions& options) {
   const std::string record = options.state + "/namespaces";
   if (auto done = record_namespaces(record, *topology, prefix); !done) return complain(done.error());
   const auto done = hold_up(options, *topology, prefix, signals);
-  remove_recorded(record);
+  remove_namespaces(record, *topology, prefix);
   std::error_code ignored;
   std::filesystem::remove(options.state + "/control", ignored);
   return done ? 0 : complain(done.error());
@@ -162,7 +156,6 @@ constexpr const char* kUsage =
       --last-mile-ms-max MS    host to router, one way (3)
       --priority N             SCHED_FIFO priority, 0: ordinary scheduling (10)
   reef_wan exec --netns NAME [--resolv-conf FILE] -- PROGRAM ARGS...   runs a program on a host
-  reef_wan clean --state DIR              removes the namespaces that a killed run left behind
 
 Needs root; exits 77 without. The control socket's commands are in tests/wan/command.h.
 )";
@@ -237,13 +230,6 @@ int exec_main(int argc, char** argv) {
   return complain(enter_and_run(arguments->text("netns"), arguments->text("resolv-conf"), arguments->rest));
 }
 
-int clean_main(int argc, char** argv) {
-  const auto arguments = parse_arguments(argc, argv, {"state"});
-  if (!arguments || arguments->text("state").empty()) return usage_error("clean needs --state DIR");
-  remove_recorded(arguments->text("state") + "/namespaces");
-  return 0;
-}
-
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -258,7 +244,5 @@ int main(int argc, char** argv) {
     std::fprintf(stderr, "reef_wan: needs root (network namespaces, TUN devices)\n");
     return kExitNotRoot;
   }
-  if (verb == "run") return run_main(argc, argv);
-  if (verb == "exec") return exec_main(argc, argv);
-  return clean_main(argc, argv);
+  return verb == "run" ? run_main(argc, argv) : exec_main(argc, argv);
 }

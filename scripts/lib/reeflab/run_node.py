@@ -2,7 +2,6 @@
 import argparse
 import http.client
 import ipaddress
-import os
 import pathlib
 import signal
 import subprocess
@@ -84,11 +83,12 @@ def main():
         with open(log, "wb") as out:
             process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True)
     else:
-        process = subprocess.Popen(command)
+        # A process group of its own: Ctrl-C reaches only us and is passed on once; a second signal would end the
+        # node at once instead of letting it drain.
+        process = subprocess.Popen(command, process_group=0)
 
     def forward(number, _frame):
-        # From a terminal Ctrl-C reaches the node by itself: both are in the foreground group. A second SIGTERM is harmless.
-        if process.poll() is None and (number != signal.SIGINT or not os.isatty(0)):
+        if process.poll() is None:
             process.send_signal(number)
 
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):

@@ -26,7 +26,8 @@ from .node import NodeError, wait_until
 
 STATE_PREFIX = "reef-wan-"
 EXIT_NOT_ROOT = 77
-CLONE_NEWNET = 0x40000000
+NETNS = pathlib.Path("/run/netns")
+CLONE_NEWNET, MNT_DETACH = 0x40000000, 2
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -55,7 +56,7 @@ def binary(name):
 @contextlib.contextmanager
 def inside(host):
     """Sockets made in this block belong to the host, also afterwards. One thread, no threads started inside."""
-    with open("/proc/thread-self/ns/net") as home, open(f"/run/netns/{host.netns}") as there:
+    with open("/proc/thread-self/ns/net") as home, open(NETNS / host.netns) as there:
         if _libc.setns(there.fileno(), CLONE_NEWNET) != 0:
             raise OSError(ctypes.get_errno(), f"enter {host.netns}")
         try:
@@ -94,6 +95,15 @@ class Record:
         return found
 
 
+def remove_namespaces(record):
+    """Those that an emulator which was itself killed has left; it removes the record with them otherwise."""
+    for name in record.read_text().split() if record.exists() else []:
+        path = NETNS / name
+        if name.startswith("rw") and "/" not in name and path.exists():  # never anybody else's
+            _libc.umount2(str(path).encode(), MNT_DETACH)
+            path.unlink()
+
+
 def clean(state):
     """Ends what a state folder records and removes its namespaces and the folder. Returns what was ended."""
     state = pathlib.Path(state)
@@ -109,8 +119,7 @@ def clean(state):
             end = time.monotonic() + patience_s
             while time.monotonic() < end and any(start_time(e["pid"]) == e["start"] for e in group):
                 time.sleep(0.02)
-    if (state / "namespaces").exists():
-        subprocess.run([binary("reef_wan"), "clean", "--state", str(state)], check=False)
+    remove_namespaces(state / "namespaces")
     shutil.rmtree(state, ignore_errors=True)
     return [e["what"] for e in entries]
 
