@@ -3,6 +3,7 @@
 
 Starts the server itself (--server PROGRAM, the small test server), or asks one that runs already (--at HOST:PORT).
 The resolvers get a generated configuration in a temporary directory, listen on loopback only, and are ended by pid.
+Exits 77 (skipped) where one of the programs is missing.
 """
 import argparse
 import json
@@ -275,6 +276,11 @@ def main():
     parser.add_argument("--json", metavar="FILE", help="write the result there")
     options = parser.parse_args()
 
+    programs = {"unbound": "unbound", "bind9": "named"}
+    missing = [p for p in ["dig"] + [programs[r] for r in options.resolvers.split(",") if r] if not shutil.which(p)]
+    if missing:
+        print(f"SKIPPED: not installed: {', '.join(missing)}")
+        return 77
     directory = tempfile.mkdtemp(prefix="reef-dns-")
     server_process = None
     try:
