@@ -21,7 +21,7 @@ struct CacheStatus {
   seconds ttl{};  // left; negative: stale was served
   bool stored = false;
   bool collapsed = false;
-  std::string_view detail;  // a token or any text of visible ASCII; may be empty
+  std::string_view detail{};  // a token or any text of visible ASCII; may be empty
 };
 
 // Appends `node; hit; ttl=123` and the like. `node` is a token.

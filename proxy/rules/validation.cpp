@@ -35,9 +35,9 @@ bool is_client_condition(std::string_view name) noexcept {
 bool is_about_stored(const http::ResponseHead& not_modified, std::string_view stored_etag,
                      std::string_view stored_last_modified) noexcept {
   if (const auto etag = http::find(not_modified.fields, "ETag"); etag && !etag->empty()) {
-    // A strong tag may also arrive for a tag that we hold as weak (nginx weakens tags when it compresses).
-    return http::parse_entity_tag(*etag).weak ? http::weak_match(*etag, stored_etag)
-                                              : http::strong_match(*etag, stored_etag);
+    // Weakly also where theirs is strong: nginx weakens the tag of what it compresses and sends the strong
+    // one in its 304. The condition that it found to hold was ours.
+    return http::weak_match(*etag, stored_etag);
   }
   if (!stored_etag.empty()) return true;  // ours was the condition that held
   const auto last_modified = http::find(not_modified.fields, "Last-Modified");

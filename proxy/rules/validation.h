@@ -21,9 +21,8 @@ bool append_validators(http::HeadBuilder& builder, std::string_view etag, std::s
 // Fields of a client's request that do not go into a fetch of ours: its own conditions and ranges (§4.3.1).
 [[nodiscard]] bool is_client_condition(std::string_view name) noexcept;
 
-// Whether a 304 is about the stored response (§4.3.4): a strong ETag in it must equal the stored one, a weak
-// one must match weakly; without ETag a Last-Modified must be the stored one; without either it is taken to
-// be.
+// Whether a 304 is about the stored response (§4.3.4): an ETag in it must match the stored one (weakly);
+// without ETag a Last-Modified must be the stored one; without either it is taken to be.
 [[nodiscard]] bool is_about_stored(const http::ResponseHead& not_modified, std::string_view stored_etag,
                                    std::string_view stored_last_modified) noexcept;
 
