@@ -1,5 +1,6 @@
 """What scripts/run does after the build: starts a node, waits until it is ready, says what to open, stays with it."""
 import argparse
+import ctypes
 import http.client
 import ipaddress
 import pathlib
@@ -64,6 +65,14 @@ def banner(found, ready_after_s, pid):
     return "\n".join(lines)
 
 
+PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
+LIBC = ctypes.CDLL(None)
+
+
+def end_with_parent():
+    LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
 def main():
     parser = argparse.ArgumentParser(prog="run")
     parser.add_argument("--reefd", required=True)
@@ -84,8 +93,8 @@ def main():
             process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True)
     else:
         # A process group of its own: Ctrl-C reaches only us and is passed on once; a second signal would end the
-        # node at once instead of letting it drain.
-        process = subprocess.Popen(command, process_group=0)
+        # node at once instead of letting it drain. And when we are killed, it goes too.
+        process = subprocess.Popen(command, process_group=0, preexec_fn=end_with_parent)
 
     def forward(number, _frame):
         if process.poll() is None:
