@@ -16,7 +16,9 @@ namespace {
 constexpr std::int64_t kWarningPeriodNs = 60'000'000'000;
 constexpr int kAttemptsMax = 4;                   // of a batch that finds the map full
 constexpr std::size_t kMapSlackBytes = 4u << 20;  // growth that lets an eviction through
-constexpr std::int64_t kMapFullShare = 8;         // a full map gives up this part (1/8) of its objects
+constexpr std::uint64_t kHeadroomShare =
+    128;  // 1/128 of the budget is left for pages that the commit itself adds
+constexpr std::int64_t kMapFullShare = 8;  // a full map gives up this part (1/8) of its objects
 
 std::uint32_t unix_seconds() {
   return static_cast<std::uint32_t>(
@@ -243,7 +245,7 @@ Result<> Store::Core::evict_to_budget(Index::Batch& txn, Changes& changes) {
   const auto file_size = static_cast<std::int64_t>(index_->file_bytes());
   const auto spooled = static_cast<std::int64_t>(spool_->disk_bytes());
   while (std::max(file_size, charged()) + file_charge_ + changes.file_bytes + spooled >
-         static_cast<std::int64_t>(options_.disk_bytes_max)) {
+         static_cast<std::int64_t>(options_.disk_bytes_max - options_.disk_bytes_max / kHeadroomShare)) {
     const auto evicted = evict_one(txn, Index::Class::file_body, changes);
     if (!evicted) return fail(evicted.error());
     if (!*evicted) break;
