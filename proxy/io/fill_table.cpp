@@ -60,6 +60,11 @@ FillTable::FillTable(FillTableParts parts)
       index_budget_(parts_.options.peers.index_budget),
       reaper_(parts_.loop, [this] { ended_.clear(); }) {}
 
+void FillTable::on_own_endpoint() {
+  peer_rule_ = rule_for_peers(parts_.options);
+  gate_.set_rule(base_rule(parts_.options, parts_.options.origins.allowed));
+}
+
 FillTable::~FillTable() {
   // Fills refer to the fetcher and the gate: they go first.
   ended_.clear();

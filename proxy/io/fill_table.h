@@ -48,6 +48,8 @@ class FillTable final : public FillHost {
   void forget(const UrlHash& hash, const std::string& url);
 
   void set_index_budget(Duration budget) { index_budget_ = budget; }
+  // Options::peers.advertise has changed: what may be connected to follows from it.
+  void on_own_endpoint();
   [[nodiscard]] std::size_t size() const { return entries_.size(); }
 
   // FillHost:

@@ -24,6 +24,8 @@ class OriginGate {
   // Answers with fill.on_origin(), inside the call or later.
   void request(Fill& fill);
   void release(Fill& fill);
+  // Which addresses may be connected to from now on.
+  void set_rule(AddressRule rule) { rule_ = std::move(rule); }
 
   void remember_failure(const RequestInfo& request, bool whole_origin, int status, const std::string& why);
   void remember_unshared(const RequestInfo& request);
@@ -46,7 +48,7 @@ class OriginGate {
 
   EventLoop& loop_;
   const Options& options_;
-  const AddressRule rule_;
+  AddressRule rule_;
   const std::size_t connections_max_;  // this worker's share
   FillHost& fills_;
   Stats& stats_;

@@ -100,6 +100,11 @@ class Worker::Impl final : public ConnectionHost {
     if (connections_.empty()) draining_to_->start(Duration::zero());
   }
 
+  void set_own_endpoint(const Endpoint& endpoint) {
+    parts_.options.peers.advertise = endpoint;
+    fills_.on_own_endpoint();
+  }
+
   void purge(const std::string& url) {
     const UrlHash hash = parts_.store.hasher()(url);
     for (std::size_t worker = 0; worker < links_.count(); ++worker) {
@@ -250,6 +255,8 @@ void Worker::drain(std::chrono::seconds timeout, std::function<void()> done) {
   impl_->drain(timeout, std::move(done));
 }
 void Worker::set_index_budget(Duration budget) { impl_->fills().set_index_budget(budget); }
+
+void Worker::set_own_endpoint(const Endpoint& endpoint) { impl_->set_own_endpoint(endpoint); }
 void Worker::purge(const std::string& url) { impl_->purge(url); }
 const Stats& Worker::stats() const { return impl_->stats_; }
 const RamTierStats& Worker::ram_stats() const { return impl_->ram_stats(); }

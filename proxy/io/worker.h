@@ -62,6 +62,8 @@ class Worker {
 
   // The time that one announcement may take, as the node measures its network.
   void set_index_budget(Duration budget);
+  // Where other nodes reach this proxy, once that is known or when it changes: Options::peers.advertise.
+  void set_own_endpoint(const Endpoint& endpoint);
   // Forgets a URL everywhere in this process.
   void purge(const std::string& url);
 

@@ -1,0 +1,27 @@
+// What the subcommands of `reef` do. Each prints to stdout, says on stderr what went wrong, and returns the
+// exit status: 0, or 1.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+namespace reef::node {
+
+struct CliOptions {
+  std::string admin = "127.0.0.1:8092";
+  std::string suffix = "reef.localhost";
+  std::uint16_t port = 8090;
+  bool one_label = false;
+  bool json = false;
+  std::string domain = "test";
+  int ttl_seconds = 600;
+};
+
+int print_url(const CliOptions& options, const std::string& url);
+int print_status(const CliOptions& options);
+int print_peers(const CliOptions& options);
+int print_trace(const CliOptions& options, const std::string& address);
+int dht_get(const CliOptions& options, const std::string& name);
+int dht_put(const CliOptions& options, const std::string& name, const std::string& value);
+
+}  // namespace reef::node

@@ -1,0 +1,326 @@
+#include "node/daemon.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+#include <csignal>
+#include <filesystem>
+
+#include "base/io/log.h"
+#include "dsht/io/data_files.h"
+#include "node/options.h"
+#include "node/seeds.h"
+#include "node/status.h"
+
+namespace reef::node {
+namespace {
+
+using std::chrono::seconds;
+
+constexpr auto kRefreshEvery = seconds(1);
+// Addresses in DNS answers were heard from first-hand at most this long ago.
+constexpr Duration kVerifiedWithin = seconds(60);
+// Enough for any answer, few enough that each stays verified by the index's own pings.
+constexpr std::size_t kViewNodesMax = 64;
+constexpr std::size_t kPeersListedMax = 1000;
+constexpr Duration kAdminIndexBudget = seconds(5);
+
+std::uint32_t serial_now() {
+  return static_cast<std::uint32_t>(
+      std::chrono::duration_cast<seconds>(std::chrono::system_clock::now().time_since_epoch()).count());
+}
+
+AdminResponse json(std::string body, int status = 200) {
+  return {status, "application/json", std::move(body)};
+}
+
+std::string parameter(const AdminRequest& request, std::string_view name) {
+  const auto found = request.query.find(name);
+  return found == request.query.end() ? std::string() : found->second;
+}
+
+}  // namespace
+
+Daemon::Daemon(config::Loaded loaded, config::Sources sources)
+    : settings_(std::move(loaded.settings)),
+      config_file_(std::move(loaded.config_file)),
+      sources_(std::move(sources)),
+      signals_(loop_),
+      refresh_timer_(loop_, [this] { refresh(); }),
+      drain_timer_(loop_, [this] { finish(0); }) {}
+
+Daemon::~Daemon() {
+  // Threads first; then the parts in the reverse order of need (the store waits for what it still has to
+  // write, the pool for its jobs, and both post to loops that must still be there).
+  for (const auto& worker : workers_) worker->stop();
+  for (const auto& worker : workers_) worker->dns.reset();
+  proxies_.clear();
+  for (const auto& worker : workers_) worker->index.reset();
+  admin_.reset();
+  prober_.reset();
+  dsht_.reset();
+  store_.reset();
+  disk_.reset();
+}
+
+Result<> Daemon::start() {
+  started_at_ = loop_.now();
+  if (const auto level = log::parse_level(settings_.node.log_level)) log::set_level(*level);
+  std::signal(SIGPIPE, SIG_IGN);
+
+  std::error_code made;
+  std::filesystem::create_directories(settings_.node.data_dir, made);
+  if (made) return fail({made, "cannot make the data directory " + settings_.node.data_dir});
+
+  disk_ = std::make_unique<DiskPool>(static_cast<std::size_t>(settings_.node.disk_threads),
+                                     static_cast<std::size_t>(settings_.node.disk_queue_max));
+  auto store = proxy::Store::open(store_options(settings_), *disk_, loop_);
+  if (!store) return fail(store.error());
+  store_ = std::move(*store);
+  prober_ = std::make_unique<probe::Prober>(loop_, prober_options(settings_));
+
+  for (auto step : {&Daemon::start_index, &Daemon::start_workers, &Daemon::start_admin}) {
+    if (auto done = (this->*step)(); !done) return done;
+  }
+  signals_.on(SIGTERM, [this] { drain(); });
+  signals_.on(SIGINT, [this] { drain(); });
+  signals_.on(SIGHUP, [this] { reload(); });
+  publish_view();
+  refresh_timer_.start(kRefreshEvery);
+  return {};
+}
+
+Result<> Daemon::start_index() {
+  const auto identity = dsht::load_identity(settings_.node.data_dir);
+  if (!identity) return fail(identity.error());
+  dsht_ = std::make_unique<dsht::UdpNode>(loop_, *disk_, *identity,
+                                          dsht_options(settings_, resolve_seeds(settings_.network.seeds)));
+  return dsht_->start();
+}
+
+Result<> Daemon::start_workers() {
+  const int count = worker_count(settings_);
+  auto dns = dns_options(settings_);
+  if (!dns) return fail(dns.error());
+  proxy::Options proxy = proxy_options(settings_, dsht_->id(), count);
+
+  const auto view =
+      std::make_shared<const dnsd::View>(std::vector<dnsd::Candidate>{}, own_addresses(), serial_now());
+  for (int i = 0; i < count; ++i) {
+    auto worker = std::make_unique<WorkerThread>();
+    worker->index = std::make_unique<dsht::RemoteIndex>(worker->loop, *dsht_);
+    proxies_.push_back(std::make_unique<proxy::Worker>(
+        proxy::WorkerParts{.loop = worker->loop,
+                           .options = proxy,
+                           .store = *store_,
+                           .disk = *disk_,
+                           .index = worker->index.get(),
+                           .key_of =
+                               [key = settings_.network.key](std::string_view url) {
+                                 return dsht::key_of(as_bytes(key), dsht::KeyDomain::url, url);
+                               },
+                           .workers = static_cast<std::size_t>(count)}));
+    worker->proxy = proxies_.back().get();
+    if (auto listening = worker->proxy->listen(); !listening) return listening;
+    // Where port 0 was asked for, all workers share what the kernel gave the first.
+    proxy.listen = worker->proxy->listening();
+
+    auto server = dnsd::Server::start(worker->loop, *dns, view);
+    if (!server) return fail(server.error());
+    worker->dns = std::move(*server);
+    dns->listen = worker->dns->endpoints();
+    workers_.push_back(std::move(worker));
+  }
+  proxy::Worker::link(proxies_);
+  proxy_endpoints_ = proxy.listen;
+  dns_endpoints_ = dns->listen;
+  publish_own_address();
+  return {};
+}
+
+Result<> Daemon::start_admin() {
+  admin_ = std::make_unique<Admin>(loop_);
+  add_routes();
+  add_index_routes();
+  for (const Endpoint& endpoint : settings_.admin.listen) {
+    if (auto listening = admin_->listen(endpoint); !listening) return listening;
+  }
+  return {};
+}
+
+void Daemon::add_routes() {
+  admin_->on_get("/healthz", [this](const AdminRequest&, const Admin::Reply& reply) {
+    const bool ready = is_ready();
+    reply({ready ? 200 : 503, "text/plain", ready ? "ready\n" : draining_ ? "draining\n" : "joining\n"});
+  });
+  admin_->on_get("/api/status", [this](const AdminRequest&, const Admin::Reply& reply) {
+    reply(json(status_json({.version = kVersion,
+                            .suffix = settings_.network.suffix,
+                            .ready = is_ready(),
+                            .draining = draining_,
+                            .started_at = started_at_,
+                            .now = loop_.now(),
+                            .dsht = *dsht_,
+                            .store = *store_,
+                            .workers = workers_})));
+  });
+  admin_->on_get("/api/peers", [this](const AdminRequest&, const Admin::Reply& reply) {
+    dsht::NodesQuery query;
+    query.count = kPeersListedMax;
+    reply(json(peers_json(dsht_->nodes(query), loop_.now())));
+  });
+  admin_->on_get("/api/trace", [this](const AdminRequest& request, const Admin::Reply& reply) {
+    const auto target = IpAddress::parse(parameter(request, "address"));
+    if (!target) return reply(json(error_json(target.error().message()), 400));
+    prober_->trace(*target, [reply](const probe::TraceResult& trace) { reply(json(trace_json(trace))); });
+  });
+}
+
+void Daemon::add_index_routes() {
+  admin_->on_get("/api/dht/get", [this](const AdminRequest& request, const Admin::Reply& reply) {
+    const std::string domain = parameter(request, "domain");
+    if (!domain.empty() && domain != "test" && domain != "url") {
+      return reply(json(error_json("domain is test or url"), 400));
+    }
+    const auto key = dsht_->key(domain == "url" ? dsht::KeyDomain::url : dsht::KeyDomain::test,
+                                parameter(request, "name"));
+    dsht_->get(key, kAdminIndexBudget, [reply](const dsht::Found& found) { reply(json(found_json(found))); });
+  });
+  admin_->on_post("/api/dht/put", [this](const AdminRequest& request, const Admin::Reply& reply) {
+    const std::string value = parameter(request, "value");
+    const std::string ttl_text = parameter(request, "ttl");
+    int ttl = 0;
+    const auto parsed = std::from_chars(ttl_text.data(), ttl_text.data() + ttl_text.size(), ttl);
+    if (value.empty() || value.size() > dsht::kValueBytesMax) {
+      return reply(json(error_json(fmt::format("a value has 1 to {} bytes", dsht::kValueBytesMax)), 400));
+    }
+    if (parsed.ec != std::errc{} || parsed.ptr != ttl_text.data() + ttl_text.size() || ttl < 1 ||
+        ttl > 86400) {
+      return reply(json(error_json("ttl is 1 to 86400 seconds"), 400));
+    }
+    dsht_->put(
+        dsht_->key(dsht::KeyDomain::test, parameter(request, "name")), as_bytes(value), seconds(ttl),
+        [reply](bool stored) { reply(json(stored ? "{\"stored\":true}\n" : "{\"stored\":false}\n")); });
+  });
+}
+
+int Daemon::run() {
+  for (const auto& worker : workers_) worker->run();
+  for (const Endpoint& endpoint : proxy_endpoints_)
+    log::info("node", "event=listening what=proxy on={}", to_string(endpoint));
+  for (const Endpoint& endpoint : dns_endpoints_)
+    log::info("node", "event=listening what=dns on={}", to_string(endpoint));
+  log::info("node", "event=started id={} version={} workers={} suffix={} rpc={}", to_string(dsht_->id()),
+            kVersion, workers_.size(), settings_.network.suffix, to_string(dsht_->bound()));
+  if (!settings_.proxy.origin.allow.empty()) {
+    log::warn("node",
+              "event=open_origins: origins on addresses that are not public may be fetched (--allow-origin); "
+              "whoever reaches this node reaches them too");
+  }
+  loop_.run();
+  for (const auto& worker : workers_) worker->stop();
+  log::info("node", "event=ended status={}", exit_status_);
+  return exit_status_;
+}
+
+void Daemon::refresh() {
+  refresh_timer_.start(kRefreshEvery);
+  publish_own_address();
+  publish_view();
+  const Duration budget =
+      std::clamp<Duration>(dsht_->budget(), settings_.dsht.budget_min, settings_.dsht.budget_max);
+  for (const auto& worker : workers_) {
+    worker->tell([budget](WorkerThread& self) { self.proxy->set_index_budget(budget); });
+  }
+}
+
+void Daemon::publish_view() {
+  dsht::NodesQuery query;
+  query.count = kViewNodesMax;
+  query.services = 0;
+  query.heard_within = kVerifiedWithin;
+  std::vector<dnsd::Candidate> candidates;
+  for (const dsht::Neighbour& neighbour : dsht_->nodes(query)) {
+    candidates.push_back(
+        {neighbour.contact.rpc.address, neighbour.contact.services, neighbour.level, neighbour.rtt});
+  }
+  // We are as good a proxy as any other, unless we are about to leave.
+  if (!draining_) {
+    for (const IpAddress& own : own_addresses()) {
+      candidates.push_back(
+          {own, dsht::kServiceProxy | dsht::kServiceDns, dsht::kLevels - 1, Duration::zero()});
+    }
+  }
+  const auto view = std::make_shared<const dnsd::View>(std::move(candidates), own_addresses(), serial_now());
+  for (const auto& worker : workers_) {
+    worker->tell([view](WorkerThread& self) { self.dns->set_view(view); });
+  }
+}
+
+std::vector<IpAddress> Daemon::own_addresses() const {
+  if (settings_.node.advertise) return {*settings_.node.advertise};
+  if (const auto advertised = dsht_->advertised()) return {advertised->address};
+  return {};
+}
+
+void Daemon::publish_own_address() {
+  const std::vector<IpAddress> own = own_addresses();
+  if (own.empty() || published_address_ == own.front()) return;
+  published_address_ = own.front();
+  const Endpoint at{own.front(), proxy_endpoints_.front().port};
+  for (const auto& worker : workers_) {
+    worker->tell([at](WorkerThread& self) { self.proxy->set_own_endpoint(at); });
+  }
+  log::info("node", "event=own_address proxy={}", to_string(at));
+}
+
+bool Daemon::is_ready() const { return !draining_ && dsht_->is_joined(); }
+
+void Daemon::reload() {
+  const auto fresh = config::load(sources_);
+  if (!fresh) {
+    log::error("node", "event=reload_refused: {}; nothing was changed", fresh.error().message());
+    return;
+  }
+  const std::vector<config::Change> changes = config::reload(settings_, fresh->settings);
+  for (const config::Change& change : changes) {
+    log::info("node", "event=reload key={} from={} to={} {}", change.key, change.from, change.to,
+              change.applied ? "applied" : "waits for a restart");
+  }
+  if (changes.empty()) log::info("node", "event=reload: nothing has changed");
+  if (const auto level = log::parse_level(settings_.node.log_level)) log::set_level(*level);
+}
+
+void Daemon::drain() {
+  if (draining_) {
+    log::warn("node", "event=ended_at_once: a second signal");
+    finish(1);
+    return;
+  }
+  draining_ = true;
+  log::info("node", "event=draining at_most_s={}", settings_.node.drain_time.count());
+  publish_view();
+  // The workers end by themselves within the drain time; what hangs all the same is not waited for.
+  drain_timer_.start(settings_.node.drain_time + seconds(2));
+  still_draining_ = workers_.size() + 1;
+  dsht_->leave([this] { one_drained(); });
+  for (const auto& worker : workers_) {
+    worker->tell([this](WorkerThread& self) {
+      self.proxy->drain(settings_.node.drain_time, [this] {
+        if (!loop_.post([this] { one_drained(); })) log::warn("node", "a drain was not heard: mailbox full");
+      });
+    });
+  }
+}
+
+void Daemon::one_drained() {
+  if (--still_draining_ == 0) finish(0);
+}
+
+void Daemon::finish(int status) {
+  exit_status_ = status;
+  loop_.stop();
+}
+
+}  // namespace reef::node

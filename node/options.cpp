@@ -1,0 +1,172 @@
+#include "node/options.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <thread>
+
+#include "dsht/keys.h"
+
+namespace reef::node {
+namespace {
+
+using config::Settings;
+
+bool allows_loopback(const Settings& settings) {
+  const auto& allow = settings.proxy.origin.allow;
+  return std::any_of(allow.begin(), allow.end(),
+                     [](const IpPrefix& prefix) { return prefix.contains(IpAddress::v4(127, 0, 0, 1)); });
+}
+
+proxy::ClientLimits client_limits(const config::ClientLimits& from) {
+  proxy::ClientLimits out;
+  out.connections_max = static_cast<std::size_t>(from.connections_max);
+  out.connections_per_client_max = static_cast<std::size_t>(from.connections_per_client_max);
+  // Everybody behind a local reverse proxy, and every test, comes from there.
+  out.exempt_clients = {IpPrefix::around(IpAddress::v4(127, 0, 0, 0), 8), *IpPrefix::parse("::1/128")};
+  out.head_bytes_max = from.header_bytes_max;
+  out.target_bytes_max = from.url_bytes_max;
+  out.fields_max = static_cast<std::size_t>(from.header_fields_max);
+  out.request_body_bytes_max = from.request_body_bytes_max;
+  out.head_deadline = from.header_timeout;
+  out.idle_deadline = from.idle_timeout;
+  out.rate_min_bytes =
+      static_cast<std::uint32_t>(std::min<std::uint64_t>(from.transfer_bytes_per_second_min, UINT32_MAX));
+  out.rate_window = from.transfer_window;
+  return out;
+}
+
+proxy::OriginLimits origin_limits(const config::OriginSettings& from) {
+  proxy::OriginLimits out;
+  out.allowed = from.allow;
+  out.connections_max = static_cast<std::size_t>(from.connections_per_host_max);
+  out.queue_max = static_cast<std::size_t>(from.queue_max);
+  out.connect_timeout = from.connect_timeout;
+  out.head_timeout = from.first_byte_timeout;
+  out.rate_window = from.stall_timeout;
+  out.total_timeout = from.total_timeout;
+  out.negative_ttl = from.negative_ttl;
+  return out;
+}
+
+proxy::PeerOptions peer_options(const Settings& settings) {
+  proxy::PeerOptions out;
+  out.cooperate = settings.proxy.cooperate;
+  out.network = fmt::format("{:016x}", dsht::network_id_of(as_bytes(settings.network.key)));
+  out.allowed = settings.proxy.origin.allow;
+  out.announce_ttl = settings.dsht.announce_ttl;
+  out.pointer_ttl = settings.dsht.pointer_ttl;
+  out.index_budget = settings.dsht.budget_min;
+  out.hedge_delay_min = settings.proxy.peer.hedge_delay_min;
+  out.hedge_delay_max = settings.proxy.peer.hedge_delay_max;
+  out.silence_max = settings.proxy.peer.silence_max;
+  out.sources_max = static_cast<std::size_t>(settings.proxy.peer.sources_max);
+  return out;
+}
+
+std::string origin_of(const config::Site& site) {
+  const bool v6 = site.origin_host.find(':') != std::string::npos;
+  return fmt::format("{}://{}{}{}:{}", site.scheme, v6 ? "[" : "", site.origin_host, v6 ? "]" : "",
+                     site.origin_port);
+}
+
+}  // namespace
+
+int worker_count(const Settings& settings) {
+  if (settings.node.workers > 0) return settings.node.workers;
+  return std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+}
+
+proxy::Options proxy_options(const Settings& settings, const NodeId& id, int workers) {
+  proxy::Options out;
+  out.listen = settings.proxy.listen;
+  out.names.suffix = settings.network.suffix;
+  out.names.default_scheme = settings.proxy.origin.default_scheme == "https" ? proxy::names::Scheme::https
+                                                                             : proxy::names::Scheme::http;
+  out.names.allow_localhost = allows_loopback(settings);
+  out.names.allow_ipv4 = !settings.proxy.origin.allow.empty();
+  out.names.ports.clear();
+  for (const config::PortRange& range : settings.proxy.origin.ports)
+    out.names.ports.push_back({range.first, range.last});
+  out.node_name = "reef-" + to_string(id).substr(0, 12);
+  for (const config::Site& site : settings.sites) out.sites.push_back({site.host, origin_of(site)});
+  const config::CacheSettings& cache = settings.proxy.cache;
+  out.coralized.heuristic_min = cache.lifetime_floor;
+  out.coralized.heuristic_max = cache.lifetime_ceiling;
+  out.coralized.stale_if_error_default = out.site.stale_if_error_default = cache.stale_if_error;
+  out.clients = client_limits(settings.proxy.limits);
+  out.origins = origin_limits(settings.proxy.origin);
+  out.peers = peer_options(settings);
+  out.resolver.servers = settings.proxy.origin.resolvers;
+  out.ram.bytes_max = cache.ram_bytes / static_cast<std::size_t>(workers);
+  return out;
+}
+
+probe::ProberOptions prober_options(const Settings& settings) {
+  probe::ProberOptions out;
+  // Who opens a network to fetches runs a test or a network of their own, and may look at it too.
+  out.budget.also_allowed = settings.proxy.origin.allow;
+  return out;
+}
+
+proxy::StoreOptions store_options(const Settings& settings) {
+  const config::CacheSettings& cache = settings.proxy.cache;
+  proxy::StoreOptions out;
+  if (cache.disk_bytes > 0) out.directory = settings.node.data_dir + "/store";
+  out.disk_bytes_max = cache.disk_bytes;
+  out.object_bytes_max = cache.object_bytes_max;
+  out.ram_object_bytes_max = cache.ram_object_bytes_max;
+  out.small_body_bytes_max = cache.small_body_bytes_max;
+  out.memory_spool_bytes_max = cache.memory_spool_bytes_max;
+  return out;
+}
+
+Result<dnsd::Options> dns_options(const Settings& settings) {
+  const auto zone = dnsd::Name::parse(settings.network.zone);
+  if (!zone) return fail(zone.error());
+  const auto suffix = dnsd::Name::parse(settings.network.suffix);
+  if (!suffix) return fail(suffix.error());
+  const config::DnsSettings& dns = settings.dns;
+  dnsd::Options out;
+  out.listen = dns.listen;
+  out.zone.zone = *zone;
+  out.zone.suffix = *suffix;
+  out.zone.name_servers = dns.name_servers;
+  out.zone.address_ttl = dns.address_ttl;
+  out.zone.authority_ttl = dns.authority_ttl;
+  out.zone.negative_ttl = dns.negative_ttl;
+  out.responder.addresses_max = static_cast<std::size_t>(dns.addresses_max);
+  out.responder.cookies = dns.cookies;
+  out.responder.rate_limit.enabled = dns.rate_limit;
+  out.responder.rate_limit.responses_per_second = dns.responses_per_second;
+  out.responder.rate_limit.burst = dns.response_burst;
+  out.responder.rate_limit.slip = dns.slip;
+  out.tcp.connections_max = static_cast<std::size_t>(dns.tcp_connections_max);
+  out.tcp.idle_timeout = dns.tcp_idle_timeout;
+  random_bytes(out.responder.cookie_secret);
+  return out;
+}
+
+dsht::UdpNodeOptions dsht_options(const Settings& settings, std::vector<Endpoint> seeds) {
+  const config::DshtSettings& dsht = settings.dsht;
+  dsht::UdpNodeOptions out;
+  out.listen = dsht.listen.front();
+  out.advertise = settings.node.advertise;
+  out.seeds = std::move(seeds);
+  const ByteView key = as_bytes(settings.network.key);
+  out.network_key.assign(key.begin(), key.end());
+  out.data_dir = settings.node.data_dir;
+  out.node.http_port = settings.proxy.listen.front().port;
+  out.node.dns_port = settings.dns.listen.front().port;
+  out.node.services = dsht::kServiceProxy | dsht::kServiceDns;
+  out.node.table.bucket_size = static_cast<std::size_t>(dsht.k);
+  out.node.alpha = dsht.alpha;
+  out.node.replicas = static_cast<std::size_t>(dsht.replicas);
+  out.node.storage.values_per_key_max = static_cast<std::size_t>(dsht.values_per_key_max);
+  out.node.storage.bytes_max = dsht.values_bytes_max;
+  out.node.rate_limit.per_second = dsht.requests_per_second;
+  out.node.rate_limit.burst = dsht.request_burst;
+  return out;
+}
+
+}  // namespace reef::node

@@ -1,0 +1,218 @@
+#include "node/status.h"
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+namespace reef::node {
+namespace {
+
+// Keys keep the order in which they are written: people read this.
+using Json = nlohmann::ordered_json;
+
+struct NamedStat {
+  const char* name;
+  Counter proxy::Stats::*counter;
+};
+constexpr NamedStat kProxyStats[] = {
+    {"connections", &proxy::Stats::connections},
+    {"connections_open", &proxy::Stats::connections_open},
+    {"connections_refused", &proxy::Stats::connections_refused},
+    {"requests", &proxy::Stats::requests},
+    {"peer_requests", &proxy::Stats::peer_requests},
+    {"hits", &proxy::Stats::hits},
+    {"stale_hits", &proxy::Stats::stale_hits},
+    {"collapsed", &proxy::Stats::collapsed},
+    {"not_modified", &proxy::Stats::not_modified},
+    {"misses_peer", &proxy::Stats::misses_peer},
+    {"misses_origin", &proxy::Stats::misses_origin},
+    {"revalidated", &proxy::Stats::revalidated},
+    {"passed", &proxy::Stats::passed},
+    {"errors_client", &proxy::Stats::errors_client},
+    {"errors_server", &proxy::Stats::errors_server},
+    {"overloaded", &proxy::Stats::overloaded},
+    {"cut_slow", &proxy::Stats::cut_slow},
+    {"cut_broken", &proxy::Stats::cut_broken},
+    {"bytes_out", &proxy::Stats::bytes_out},
+    {"bytes_in", &proxy::Stats::bytes_in},
+    {"fills", &proxy::Stats::fills},
+    {"fills_open", &proxy::Stats::fills_open},
+    {"fills_failed", &proxy::Stats::fills_failed},
+    {"fills_resumed", &proxy::Stats::fills_resumed},
+    {"announces", &proxy::Stats::announces},
+    {"announces_found", &proxy::Stats::announces_found},
+    {"pointers_put", &proxy::Stats::pointers_put},
+    {"peer_fetches", &proxy::Stats::peer_fetches},
+    {"peer_failures", &proxy::Stats::peer_failures},
+    {"peer_probes", &proxy::Stats::peer_probes},
+    {"hedges", &proxy::Stats::hedges},
+    {"peer_bytes", &proxy::Stats::peer_bytes},
+    {"origin_fetches", &proxy::Stats::origin_fetches},
+    {"origin_failures", &proxy::Stats::origin_failures},
+    {"origin_not_modified", &proxy::Stats::origin_not_modified},
+    {"refused_addresses", &proxy::Stats::refused_addresses},
+    {"origin_bytes", &proxy::Stats::origin_bytes},
+};
+
+Json proxy_json(const std::vector<std::unique_ptr<WorkerThread>>& workers) {
+  Json out = Json::object();
+  for (const NamedStat& stat : kProxyStats) {
+    std::uint64_t sum = 0;
+    for (const auto& worker : workers) sum += (worker->proxy->stats().*stat.counter).value();
+    out[stat.name] = sum;
+  }
+  return out;
+}
+
+Json dns_json(const std::vector<std::unique_ptr<WorkerThread>>& workers) {
+  Json out = Json::object();
+  for (const auto& worker : workers) {
+    worker->dns->counters().for_each(
+        [&out](std::string_view metric, std::string_view, std::string_view label, std::uint64_t value) {
+          std::string name(metric);
+          if (!label.empty()) name.append("_").append(label);
+          out[name] = out.value(name, std::uint64_t{0}) + value;
+        });
+  }
+  return out;
+}
+
+Json store_json(const proxy::StoreStats& stats) {
+  return {{"objects", stats.objects},
+          {"disk_bytes", stats.disk_bytes},
+          {"spool_bytes", stats.spool_bytes},
+          {"queued", stats.queued},
+          {"loads", stats.loads},
+          {"load_hits", stats.load_hits},
+          {"load_absent", stats.load_absent},
+          {"persisted", stats.persisted},
+          {"persist_dropped", stats.persist_dropped},
+          {"persist_failed", stats.persist_failed},
+          {"evicted", stats.evicted},
+          {"damaged", stats.damaged},
+          {"orphans_removed", stats.orphans_removed},
+          {"io_errors", stats.io_errors}};
+}
+
+template <class Counters>
+std::uint64_t sum(const Counters& counters) {
+  std::uint64_t out = 0;
+  for (const Counter& counter : counters) out += counter.value();
+  return out;
+}
+
+Json dsht_json(const dsht::NodeCounters& counters) {
+  return {{"datagrams_in", counters.datagrams_in.value()},
+          {"datagrams_out", counters.datagrams_out.value()},
+          {"bytes_in", counters.bytes_in.value()},
+          {"bytes_out", counters.bytes_out.value()},
+          {"undecodable", sum(counters.undecodable)},
+          {"rate_limited", counters.rate_limited.value()},
+          {"unexpected", counters.unexpected.value()},
+          {"foreign_cluster", counters.foreign_cluster.value()},
+          {"requests", sum(counters.requests)},
+          {"token_needed", counters.token_needed.value()},
+          {"values_full", counters.values_full.value()},
+          {"values_refused", counters.values_refused.value()},
+          {"rpcs_sent", counters.rpcs_sent.value()},
+          {"rpcs_answered", counters.rpcs_answered.value()},
+          {"rpcs_retried", counters.rpcs_retried.value()},
+          {"rpcs_failed", counters.rpcs_failed.value()},
+          {"contacts_added", counters.contacts_added.value()},
+          {"contacts_dropped", counters.contacts_dropped.value()},
+          {"walks", sum(counters.walks)},
+          {"replicated", counters.replicated.value()}};
+}
+
+Json rtt_or_null(const std::optional<Duration>& rtt) { return rtt ? Json(to_ms(*rtt)) : Json(nullptr); }
+
+// Values are opaque: shown as text where all of it is printable ASCII, as hex always.
+Json value_json(const dsht::Value& value) {
+  Json out = {{"publisher", to_string(value.publisher)},
+              {"ttl", value.ttl.count()},
+              {"provisional", value.provisional},
+              {"rtt_ms", rtt_or_null(value.rtt)},
+              {"hex", to_hex(value.data)}};
+  const std::string_view text = as_text(value.data);
+  if (std::all_of(text.begin(), text.end(), [](char c) { return c >= ' ' && c <= '~'; })) out["text"] = text;
+  return out;
+}
+
+const char* end_text(dsht::WalkEnd end) {
+  switch (end) {
+    case dsht::WalkEnd::found:
+      return "found";
+    case dsht::WalkEnd::exhausted:
+      return "exhausted";
+    case dsht::WalkEnd::deadline:
+      return "deadline";
+    case dsht::WalkEnd::isolated:
+      return "isolated";
+    case dsht::WalkEnd::overloaded:
+      return "overloaded";
+  }
+  return "unknown";
+}
+
+}  // namespace
+
+std::string status_json(const StatusSource& source) {
+  const auto uptime = std::chrono::duration_cast<std::chrono::seconds>(source.now - source.started_at);
+  const auto advertised = source.dsht.advertised();
+  const Json out = {{"id", to_string(source.dsht.id())},
+                    {"version", source.version},
+                    {"suffix", source.suffix},
+                    {"ready", source.ready},
+                    {"draining", source.draining},
+                    {"uptime_s", uptime.count()},
+                    {"workers", source.workers.size()},
+                    {"joined", source.dsht.is_joined()},
+                    {"peers", source.dsht.contact_count()},
+                    {"advertised", advertised ? Json(to_string(*advertised)) : Json(nullptr)},
+                    {"proxy", proxy_json(source.workers)},
+                    {"store", store_json(source.store.stats())},
+                    {"dsht", dsht_json(source.dsht.core().counters())},
+                    {"dns", dns_json(source.workers)}};
+  return out.dump() + "\n";
+}
+
+std::string peers_json(const std::vector<dsht::Neighbour>& neighbours, TimePoint now) {
+  Json peers = Json::array();
+  for (const dsht::Neighbour& neighbour : neighbours) {
+    const dsht::Contact& contact = neighbour.contact;
+    peers.push_back({{"id", to_string(contact.id)},
+                     {"rpc", to_string(contact.rpc)},
+                     {"http_port", contact.http_port},
+                     {"dns_port", contact.dns_port},
+                     {"level", neighbour.level},
+                     {"rtt_ms", rtt_or_null(neighbour.rtt)},
+                     {"heard_s", to_ms(now - neighbour.heard_at) / 1000}});
+  }
+  return Json{{"peers", std::move(peers)}}.dump() + "\n";
+}
+
+std::string found_json(const dsht::Found& found) {
+  Json values = Json::array();
+  for (const dsht::Value& value : found.values) values.push_back(value_json(value));
+  return Json{{"values", std::move(values)},
+              {"level", found.level},
+              {"hops", found.hops},
+              {"end", end_text(found.end)}}
+             .dump() +
+         "\n";
+}
+
+std::string trace_json(const probe::TraceResult& trace) {
+  Json hops = Json::array();
+  for (const probe::Hop& hop : trace.hops) {
+    hops.push_back({{"ttl", hop.ttl},
+                    {"address", hop.address ? Json(to_string(*hop.address)) : Json(nullptr)},
+                    {"rtt_ms", hop.address ? Json(to_ms(hop.rtt)) : Json(nullptr)}});
+  }
+  return Json{{"hops", std::move(hops)}, {"end", probe::to_string(trace.end)}, {"took_ms", to_ms(trace.took)}}
+             .dump() +
+         "\n";
+}
+
+std::string error_json(std::string_view text) { return Json{{"error", text}}.dump() + "\n"; }
+
+}  // namespace reef::node
