@@ -71,6 +71,7 @@ class Index {
   // Takes our own value back (the fetch failed, the object was evicted); best effort.
   virtual void withdraw(const Key& key) = 0;
 
+  // Ends at the first node that holds values. Our own value is given only when nobody else's is found.
   virtual void get(const Key& key, Duration budget, std::function<void(Found)> done) = 0;
 };
 

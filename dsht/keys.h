@@ -14,7 +14,6 @@ namespace reef::dsht {
 enum class KeyDomain : std::uint8_t {
   url = 1,   // name: the normalized URL
   hint = 2,  // name: a router address or prefix, as text
-  site = 3,  // name: a host name
   test = 255,
 };
 

@@ -296,10 +296,7 @@ void Node::note_contact(TimePoint now, const Contact& contact, const Rpc& rpc) {
 
 void Node::fulfil(TimePoint now, Rpc rpc, Message& message, const Contact& contact) {
   const auto note_token = [&](std::uint64_t token) {
-    if (TableEntry* entry = table_.find(contact.id)) {
-      entry->token = token;
-      entry->token_at = now;
-    }
+    if (TableEntry* entry = table_.find(contact.id)) entry->token = token;
   };
   if (auto* pong = std::get_if<Pong>(&message.body)) {
     note_token(pong->token);

@@ -153,7 +153,6 @@ class Node {
     MessageType reply_type{};
     Purpose purpose{};
     WalkId walk = 0;
-    Key key;        // of a handover
     Bytes request;  // sent again as it is
     TimePoint sent_at{};
     TimePoint due{};

@@ -12,6 +12,8 @@ template <class... Cases>
 struct Overloaded : Cases... {
   using Cases::operator()...;
 };
+template <class... Cases>
+Overloaded(Cases...) -> Overloaded<Cases...>;
 
 // Beside header and lists: observed endpoint, status, token, two counts.
 std::size_t reply_overhead(const Endpoint& observed) {

@@ -26,6 +26,8 @@ void Node::join(TimePoint now, std::vector<Endpoint> seeds, std::vector<Contact>
   join_backoff_ = options_.join_retry_min;
   join_at_ = seeds_.empty() && remembered_.empty() ? TimePoint::max() : now;
   if (join_at_ == TimePoint::max()) joined_ = true;  // the first node of a network
+  self_refresh_period_ = options_.self_refresh_min;
+  self_refresh_at_ = now + self_refresh_period_;
   if (join_at_ <= now) try_join(now);
 }
 
@@ -44,6 +46,8 @@ void Node::try_join(TimePoint now) {
     targets.insert(targets.end(), remembered_.begin(), remembered_.end());
     for (std::size_t i = targets.size(); i > 1; --i) std::swap(targets[i - 1], targets[random_.below(i)]);
     targets.resize(std::min(targets.size(), kSeedsAtOnce));
+    // Nobody of an earlier life answered, and we were told of no seed: the network starts with us, again.
+    if (seeds_.empty() && join_backoff_ > options_.join_retry_min) joined_ = true;
     for (const Contact& target : targets) ask_seed(now, target);
   }
   join_at_ = now + join_backoff_ + random_.between(Duration::zero(), join_backoff_ / 4);
@@ -67,9 +71,10 @@ void Node::on_seed_answered(TimePoint now, const Contact& seed, const std::vecto
   if (const auto running = walks_.find(join_walk_); running != walks_.end()) {
     walk = running->second.get();
   } else {
-    walk = start_walk(now, joined_ ? WalkKind::refresh : WalkKind::join, self_.as<Key>(), options_.walk_max);
+    const bool is_join = !joined_ || table_.size() <= 1;
+    walk = start_walk(now, is_join ? WalkKind::join : WalkKind::refresh, self_.as<Key>(), options_.walk_max);
     if (walk == nullptr) return;
-    if (!joined_) join_walk_ = walk->id;
+    if (is_join) join_walk_ = walk->id;
   }
   walk->list.add(seed, 1);
   if (Candidate* candidate = walk->list.find(seed.id)) candidate->state = Candidate::State::answered;
@@ -135,7 +140,7 @@ void Node::tick(TimePoint now) {
   if (leaving_) return;
   if (table_.size() == 0) {
     if (join_at_ == TimePoint::max() && !(seeds_.empty() && remembered_.empty())) {
-      joined_ = false;
+      joined_ = seeds_.empty();
       join_at_ = now;
       try_join(now);
     }
@@ -267,7 +272,6 @@ void Node::replicate(TimePoint now, const Key& key) {
     rpc.to = entry->contact.rpc;
     rpc.expected = entry->contact.id;
     rpc.purpose = Purpose::handover;
-    rpc.key = key;
     rpc.attempts_max = options_.store_attempts;
     if (send_rpc(now, std::move(rpc), std::move(handover))) {
       ++handovers_in_flight_;

@@ -33,7 +33,6 @@ struct TableEntry {
   TimePoint pinged_at{};    // the last time that we asked only to see whether it lives
   int failures = 0;         // time-outs since it was heard; above zero it is suspect
   std::uint64_t token = 0;  // the write token that it gave us last
-  TimePoint token_at{};
 
   [[nodiscard]] bool is_suspect() const { return failures > 0; }
 };

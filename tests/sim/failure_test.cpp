@@ -230,3 +230,47 @@ TEST_CASE("an idle node of 1,000 sends and receives less than 10 kbit/s") {
   std::printf("idle: %.2f kbit/s a node, in and out together\n", kbits);
   CHECK(kbits < 10);
 }
+
+TEST_CASE("a first node whose peers are all gone is the first node again, and takes in whoever comes") {
+  Network network(run_seed(), {});
+  const Host first = network.add(many_nodes());
+  network.join(first, {});
+  CHECK(network.node(first).is_joined());
+  const Host second = network.add(many_nodes());
+  network.join(second, {first});
+  network.run_for(10s);
+  CHECK(network.node(first).contact_count() == 1);
+  network.kill(second);
+  network.run_for(10min);
+  CHECK(network.node(first).contact_count() == 0);
+  CHECK(network.node(first).is_joined());
+  network.restart(second);
+  network.join(second, {first});
+  network.run_for(10s);
+  CHECK(network.node(second).is_joined());
+  CHECK(network.node(first).contact_count() == 1);
+}
+
+TEST_CASE("nodes that cannot reach each other, though others reach both, still agree on who is first") {
+  Network network(run_seed(), {});
+  settled_network(network, 80, 30ms);
+  for (int i = 0; i < 20; ++i) {
+    const Key key = some_key(network);
+    const Host storing = network.closest(key);
+    const Host blind = (storing + 1) % 80;
+    network.set_unreachable(storing, blind, true);
+    int first = 0;
+    Host other = some_host(network);
+    while (other == blind || other == storing) other = some_host(network);
+    for (const Host host : {other, blind}) {
+      network.announce(host, key, as_bytes("x"), 20s, 5s, [&](const dsht::Announced& result) {
+        CHECK(result.stored);
+        first += result.earlier.empty();
+      });
+      network.run_for(8s);
+    }
+    CHECK(first == 1);
+    network.set_unreachable(storing, blind, false);
+    network.run_for(1min);
+  }
+}

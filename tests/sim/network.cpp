@@ -1,5 +1,6 @@
 #include "tests/sim/network.h"
 
+#include <algorithm>
 #include <cmath>
 #include <utility>
 
@@ -78,6 +79,15 @@ void Network::kill(Host host) {
   h.announces.clear();
   h.puts.clear();
   h.left = nullptr;
+}
+
+void Network::set_unreachable(Host a, Host b, bool unreachable) {
+  const auto pair = std::minmax(a, b);
+  if (unreachable) {
+    unreachable_.insert(pair);
+  } else {
+    unreachable_.erase(pair);
+  }
 }
 
 void Network::restart(Host host) {
@@ -233,6 +243,7 @@ void Network::dispatch(const Event& event) {
       const Bytes data = std::move(payloads_[event.slot]);
       free_payloads_.push_back(event.slot);
       if (!h.node || h.group != hosts_[event.from].group) return;
+      if (!unreachable_.empty() && unreachable_.contains(std::minmax(event.to, event.from))) return;
       const auto mix = [this](std::uint64_t word) { trace_ = (trace_ ^ word) * 0x100000001b3; };
       mix(static_cast<std::uint64_t>(now_.time_since_epoch().count()));
       mix(std::uint64_t{event.from} << 32 | event.to);

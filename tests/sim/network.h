@@ -10,7 +10,9 @@
 #include <functional>
 #include <memory>
 #include <queue>
+#include <set>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "base/random.h"
@@ -44,6 +46,8 @@ class Network {
   [[nodiscard]] bool is_up(Host host) const { return hosts_[host].node != nullptr; }
   // Hosts of different groups do not hear each other; all start in group 0.
   void set_group(Host host, int group) { hosts_[host].group = group; }
+  // Two hosts that do not hear each other, though others hear both (non-transitive reachability).
+  void set_unreachable(Host a, Host b, bool unreachable);
   void set_model(const Model& model) { model_ = model; }
 
   void get(Host host, const Key& key, Duration budget, std::function<void(dsht::Found)> done);
@@ -116,6 +120,7 @@ class Network {
   std::vector<HostState> hosts_;
   std::priority_queue<Event, std::vector<Event>, std::greater<>> events_;
   std::uint64_t order_ = 0;
+  std::set<std::pair<Host, Host>> unreachable_;
   std::vector<Bytes> payloads_;
   std::vector<std::uint32_t> free_payloads_;
   std::vector<std::function<void()>> tasks_;
