@@ -496,7 +496,7 @@ void Connection::sent(std::size_t bytes) {
 void Connection::finish_answer() {
   want_write(false);
   out_.reset();
-  if (close_after_) {
+  if (close_after_ || context_.draining) {
     // What the client still sends is read and dropped for a while: closing at once would reset the connection
     // and could take the answer with it.
     transport_->shutdown_write();

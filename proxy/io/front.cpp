@@ -521,8 +521,10 @@ void Front::on_fill_end(const UrlHash& key, const FillResult& result, bool keep)
       continue;
     }
     const bool validated = result.origin_status == 304;
-    if (validated) parts_.stats.revalidated.add();
-    if (result.stale_for_error) parts_.stats.stale_hits.add();
+    (validated                ? parts_.stats.revalidated
+     : result.stale_for_error ? parts_.stats.stale_hits
+                              : parts_.stats.collapsed)
+        .add();
     rules::ReuseDecision reuse;
     reuse.reuse = rules::Reuse::fresh;
     reuse.age = rules::current_age(result.object->head.policy, wall_now());

@@ -174,7 +174,11 @@ class Worker::Impl final : public ConnectionHost {
     }
     const int on = 1;
     ::setsockopt(fd.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    const std::uint64_t id = ++last_connection_;
+    // Unique among all workers: the exchanges of one are named to the others.
+    std::uint64_t id = 0;
+    do {
+      id = std::uint64_t{links_.self()} << 32 | ++last_connection_;
+    } while (connections_.contains(id));
     connections_.emplace(
         id, std::make_unique<Connection>(context_, id, make_tcp_transport(std::move(fd)), client));
     stats_.connections_open.set(connections_.size());
@@ -229,7 +233,7 @@ class Worker::Impl final : public ConnectionHost {
   Front front_;
   FillTable fills_;
   const std::size_t connections_max_;
-  std::uint64_t last_connection_ = 0;
+  std::uint32_t last_connection_ = 0;
   std::unordered_map<IpAddress, std::size_t> per_client_;
   std::unordered_map<std::uint64_t, std::unique_ptr<Connection>> connections_;
   std::vector<std::unique_ptr<Connection>> closed_;  // destroyed at the next turn
@@ -244,6 +248,7 @@ Worker::Worker(WorkerParts parts) : impl_(std::make_unique<Impl>(std::move(parts
 Worker::~Worker() = default;
 
 void Worker::link(std::span<const std::unique_ptr<Worker>> workers) {
+  BASE_CHECK(workers.size() <= 256);  // of the 40 bits of a connection's number, 8 name the worker
   std::vector<WorkerPort> ports;
   for (const auto& worker : workers) ports.push_back(worker->impl_->port());
   for (std::size_t i = 0; i < workers.size(); ++i) workers[i]->impl_->set_links(ports, i);

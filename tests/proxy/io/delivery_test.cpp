@@ -41,7 +41,8 @@ TEST_CASE("200 clients at once for a slow object cost the origin one request") {
     }
     CHECK(origin.count("/a") - before == 1);
     CHECK(node.sum(&Stats::fills) == 1);
-    CHECK(node.sum(&Stats::collapsed) == 199);
+    // One whose connection came late may find the object complete.
+    CHECK(node.sum(&Stats::collapsed) + node.sum(&Stats::hits) == 199);
   }
 }
 

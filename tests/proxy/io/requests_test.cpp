@@ -330,7 +330,10 @@ TEST_CASE(
   };
   CHECK(ask("GET", "Cookie: a=b\r\n", "").body == "one");
   CHECK(origin.last("/a").find("Cookie: a=b") != std::string::npos);
-  CHECK(ask("GET", "", "").field("Cache-Status").find("; hit") != std::string::npos);
+  Answer again = ask("GET", "", "");  // on the other worker it may still find the fill running
+  if (again.field("Cache-Status").find("collapsed") != std::string::npos) again = ask("GET", "", "");
+  CAPTURE(again.head);
+  CHECK(again.field("Cache-Status").find("; hit") != std::string::npos);
   CHECK(origin.count("/a") == 1);
 
   const std::string upload = pattern(300000);
