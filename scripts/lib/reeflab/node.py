@@ -59,6 +59,7 @@ class Node:
         self.admin_over = admin_over
         self.env = env
         self.process = None
+        self.told_to_end = False
         self.command = [
             *map(str, prefix), str(reefd or program("reefd")), "--data-dir", str(self.data_dir),
             "--listen", f"{address}:{proxy_port}", "--dns-listen", f"{address}:{dns_port}",
@@ -77,6 +78,7 @@ class Node:
         """Starts the process; does not wait for it to be ready."""
         self.data_dir.mkdir(parents=True, exist_ok=True)
         self.log_path.parent.mkdir(parents=True, exist_ok=True)
+        self.told_to_end = False
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen(self.command, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                                             env=dict(os.environ, **self.env) if self.env else None)
@@ -150,8 +152,9 @@ class Node:
         self.process.send_signal(signal.SIGHUP)
 
     def terminate(self):
-        """SIGTERM, without waiting."""
-        if self.process and self.process.poll() is None:
+        """SIGTERM, without waiting. Once only: a second signal tells a node to end without draining."""
+        if self.process and self.process.poll() is None and not self.told_to_end:
+            self.told_to_end = True
             self.process.terminate()
 
     def stop(self, timeout_s=15):
