@@ -84,7 +84,11 @@ Result<> Daemon::start() {
     if (auto done = (this->*step)(); !done) return done;
   }
   signals_.on(SIGTERM, [this] { drain(); });
-  signals_.on(SIGINT, [this] { drain(); });
+  signals_.on(SIGINT, [this] {
+    // Somebody at a keyboard who presses Ctrl-C again does not want to wait. A repeated SIGTERM asks for nothing new.
+    if (draining_) return finish(1);
+    drain();
+  });
   signals_.on(SIGHUP, [this] { reload(); });
   publish_view();
   refresh_timer_.start(kRefreshEvery);
@@ -293,11 +297,7 @@ void Daemon::reload() {
 }
 
 void Daemon::drain() {
-  if (draining_) {
-    log::warn("node", "event=ended_at_once: a second signal");
-    finish(1);
-    return;
-  }
+  if (draining_) return;
   draining_ = true;
   log::info("node", "event=draining at_most_s={}", settings_.node.drain_time.count());
   publish_view();
