@@ -180,6 +180,8 @@ class Node {
     int hops = 0;
     Bytes data;
     std::chrono::seconds ttl{};
+    std::optional<AnnounceReply> accepted;  // the announcement was taken, by `accepted_by`
+    NodeId accepted_by;
     std::vector<WireValue> seen;  // values met on the way that are earlier than our own
     std::vector<WireValue> own;   // our own values, the last resort of a get
   };
@@ -230,6 +232,7 @@ class Node {
   void announce_at_head(TimePoint now, Walk& walk);
   void announce_here(TimePoint now, Walk& walk);
   void on_announced(TimePoint now, const Rpc& rpc, AnnounceReply& reply);
+  void confirm_announced(TimePoint now, Walk& walk);
   void on_stored(TimePoint now, const Rpc& rpc, const Stored& reply);
   void candidate_failed(TimePoint now, const Rpc& rpc);
   void walk_timed_out(TimePoint now, WalkId id);

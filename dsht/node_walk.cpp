@@ -105,6 +105,10 @@ void Node::advance(TimePoint now, WalkId id) {
   const auto found = walks_.find(id);
   if (found == walks_.end()) return;
   Walk& walk = *found->second;
+  if (walk.accepted) {
+    confirm_announced(now, walk);
+    return;
+  }
   if (walk.storing) {
     if (walk.kind != WalkKind::announce) store_further(now, walk);
     return;
@@ -411,27 +415,49 @@ void Node::on_announced(TimePoint now, const Rpc& rpc, AnnounceReply& reply) {
     case StoreStatus::stored:
     case StoreStatus::renewed:
     case StoreStatus::full: {
-      const bool stored = reply.status != StoreStatus::full;
       std::erase_if(reply.earlier, [this](const WireValue& v) { return is_publisher(v, self_); });
-      // New here: what older neighbours still know of others came before us, even if this node joined too
-      // late to know.
-      if (reply.status != StoreStatus::renewed) {
-        for (WireValue& seen : walk.seen) {
-          const bool known = std::any_of(reply.earlier.begin(), reply.earlier.end(),
-                                         [&](const WireValue& v) { return v.publisher == seen.publisher; });
-          if (!known) reply.earlier.push_back(std::move(seen));
-        }
-      }
-      const WalkEnd end = reply.earlier.empty() ? WalkEnd::exhausted : WalkEnd::found;
-      report_announced(walk, std::move(reply.earlier), stored, end);
-      finish(now, walk, end);
-      return;
+      walk.accepted = std::move(reply);
+      walk.accepted_by = rpc.expected;
+      break;
     }
     default:
       candidate->state = State::failed;
       break;
   }
   advance(now, rpc.walk);
+}
+
+// Our announcement was taken. Before we believe that we are first, the next closest node is heard as well,
+// unless it is slow: it holds a replica, and the one that answered may have joined or restarted a moment ago
+// and know of nobody.
+void Node::confirm_announced(TimePoint now, Walk& walk) {
+  const bool renewed = walk.accepted->status == StoreStatus::renewed;
+  if (walk.accepted->earlier.empty() && !renewed && !walk.list.is_quiet(2)) {
+    Candidate* next = walk.list.next(2);
+    if (next != nullptr && walk.list.in_flight() < options_.alpha) ask(now, walk, *next);
+    if (!walk.list.is_quiet(2)) return;
+  }
+  const Candidate* head = walk.list.head();
+  if (!renewed && head != nullptr && head->state == State::answered &&
+      head->from_target < distance(walk.accepted_by, walk.list.target()) && walk.rounds <= kRoundsMax) {
+    // One that is closer still has turned up meanwhile: others will go there.
+    collect(walk, walk.accepted->earlier);
+    walk.accepted.reset();
+    announce_at_head(now, walk);
+    return;
+  }
+  std::vector<WireValue> earlier = std::move(walk.accepted->earlier);
+  if (!renewed) {
+    for (WireValue& seen : walk.seen) {
+      const bool known = std::any_of(earlier.begin(), earlier.end(),
+                                     [&](const WireValue& v) { return v.publisher == seen.publisher; });
+      if (!known) earlier.push_back(std::move(seen));
+    }
+  }
+  const bool stored = walk.accepted->status != StoreStatus::full;
+  const WalkEnd end = earlier.empty() ? WalkEnd::exhausted : WalkEnd::found;
+  report_announced(walk, std::move(earlier), stored, end);
+  finish(now, walk, end);
 }
 
 // ---- endings
@@ -444,7 +470,8 @@ void Node::walk_timed_out(TimePoint now, WalkId id) {
       finish(now, walk, WalkEnd::deadline);
       return;
     case WalkKind::announce:
-      report_announced(walk, walk.seen, false, WalkEnd::deadline);
+      report_announced(walk, walk.seen, walk.accepted && walk.accepted->status != StoreStatus::full,
+                       WalkEnd::deadline);
       if (now >= walk.ends) {
         finish(now, walk, WalkEnd::deadline);
       } else {

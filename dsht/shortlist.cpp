@@ -71,6 +71,16 @@ bool Shortlist::settled(std::size_t count) const {
   return true;
 }
 
+bool Shortlist::is_quiet(std::size_t count) const {
+  for (const Candidate& candidate : candidates_) {
+    if (count == 0) return true;
+    if (candidate.state == State::failed) continue;
+    if (candidate.state == State::asked || candidate.state == State::fresh) return false;
+    --count;
+  }
+  return true;
+}
+
 int Shortlist::in_flight() const {
   return static_cast<int>(std::count_if(candidates_.begin(), candidates_.end(),
                                         [](const Candidate& c) { return c.state == State::asked; }));

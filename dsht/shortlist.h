@@ -45,6 +45,8 @@ class Shortlist {
   [[nodiscard]] Candidate* head();
   // Whether the `count` closest that have not failed (or all, if fewer) answered.
   [[nodiscard]] bool settled(std::size_t count) const;
+  // Whether none of the `count` closest that have not failed is still expected to answer soon.
+  [[nodiscard]] bool is_quiet(std::size_t count) const;
   [[nodiscard]] int in_flight() const;  // asked, not slow
   // How many that have not failed are closer to the target than `from_target`.
   [[nodiscard]] std::size_t closer_than(const Distance& from_target) const;

@@ -55,6 +55,11 @@ TEST_CASE("a lookup is settled when the closest that live have answered") {
   list.find(at(2).id)->state = State::answered;
   CHECK(list.settled(1));
   CHECK_FALSE(list.settled(2));
+  CHECK(list.is_quiet(1));
+  CHECK_FALSE(list.is_quiet(2));
+  list.find(at(3).id)->state = State::slow;
+  CHECK(list.is_quiet(2));
+  CHECK_FALSE(list.settled(2));
   list.find(at(3).id)->state = State::answered;
   CHECK(list.settled(8));
 }

@@ -135,6 +135,32 @@ TEST_CASE("when the node that orders a key dies, its successor knows who came fi
   }
 }
 
+TEST_CASE(
+    "when the node that orders a key restarts with an empty memory, its neighbour's replica still counts") {
+  Network network(run_seed(), {});
+  settled_network(network, 150, 30ms);
+  int learnt = 0;
+  for (int i = 0; i < 40; ++i) {
+    const Key key = some_key(network);
+    const Host storing = network.closest(key);
+    Host first = some_host(network);
+    while (first == storing) first = some_host(network);
+    network.announce(first, key, as_bytes("first"), 20s, 5s, nullptr);
+    network.run_for(3s);
+    network.kill(storing);
+    network.restart(storing);
+    network.join(storing, {0 == storing ? Host{1} : Host{0}});
+    network.run_for(3s);
+    Host second = some_host(network);
+    while (second == first || second == storing) second = some_host(network);
+    network.announce(second, key, as_bytes("second"), 20s, 5s, [&](const dsht::Announced& result) {
+      learnt += result.earlier.size() == 1 && result.earlier[0].publisher == network.id(first);
+    });
+    network.run_for(6s);
+  }
+  CHECK(learnt >= 39);
+}
+
 TEST_CASE("a newcomer that is closer to the key than its storing node learns the order from it") {
   Network network(run_seed(), {});
   settled_network(network, 100, 30ms);
