@@ -34,7 +34,7 @@ def add_arguments(parser):
 
 def choose_victim(stage):
     """The node with the most connections open to the origin, never the one that others join through; or None."""
-    open_now = stage.origin.connected()
+    open_now = stage.origin.receivers()
     by_address = {node.address: node for node in stage.nodes[1:]}
     busy = sorted((open_now.count(address), address) for address in set(open_now) if address in by_address)
     return by_address[busy[-1][1]] if busy else None
@@ -42,15 +42,15 @@ def choose_victim(stage):
 
 def kill_during_fill(stage, options, progress):
     """Waits for the middle of a fill and kills. Returns the node and the time of its death (since the epoch)."""
-    wait_until(lambda: stage.origin.connected(), 20, "a node fetches from the origin")
+    wait_until(lambda: stage.origin.receivers(), 20, "a node fetches from the origin")
     time.sleep(options.kill_after_s)
     victim = wait_until(lambda: choose_victim(stage), 20, "a node other than the first fetches from the origin")
-    fills = stage.origin.connected().count(victim.address)
+    fills = stage.origin.receivers().count(victim.address)
     victim.kill()
     killed_at = time.time()
     if options.silent:
         stage.world.command(f"down {victim.name}")
-    progress.update(f"killed {victim.name} with {fills} connections to the origin", force=True)
+    progress.update(f"killed {victim.name} to which the origin was sending {fills} files", force=True)
     return victim, killed_at, fills
 
 
@@ -148,7 +148,7 @@ def judge(result, warm_files):
 
 def print_result(result):
     print(f"{result['killed']} was killed {result['killed_at_s']} s after the crowd's start, "
-          f"with {result['fills_cut']} connections to the origin\n")
+          f"the origin was sending it {result['fills_cut']} files\n")
     rows = []
     for name, key in (("elsewhere", "elsewhere"), ("  under way at that moment", "under_way_elsewhere"),
                       ("in an answer of the killed node", "at_killed_node")):

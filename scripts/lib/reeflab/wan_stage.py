@@ -16,8 +16,9 @@ import random
 import shutil
 import socket
 import struct
+import subprocess
 
-from .node import Node, NodeError, stop_all, wait_until
+from .node import Node, NodeError, wait_until
 from .report import source_of
 from .wan import World, WanError, binary, inside
 
@@ -136,20 +137,21 @@ http {{
                     found.append(Fetch(float(at), address, path, int(status), int(sent), float(seconds)))
         return found
 
-    def connected(self):
-        """Remote addresses of the connections that the origin has open now, one for each."""
+    def receivers(self):
+        """Remote addresses of the connections over which the origin is sending now, one for each. A connection that
+        is merely kept open has nothing unsent or unacknowledged."""
         found = []
         # The table of the process is that of its namespace.
         for line in pathlib.Path(f"/proc/{self.pid}/net/tcp").read_text().splitlines()[1:]:
             words = line.split()
-            local, remote, state = words[1], words[2], words[3]
-            if state == "01" and int(local.split(":")[1], 16) == HTTP_PORT:
+            local, remote, state, unsent = words[1], words[2], words[3], int(words[4].split(":")[0], 16)
+            if state == "01" and unsent > 0 and int(local.split(":")[1], 16) == HTTP_PORT:
                 found.append(socket.inet_ntoa(struct.pack("<I", int(remote.split(":")[0], 16))))
         return found
 
     def wait_idle(self, timeout_s=60):
-        """Until nobody is connected any more: what was given up may still fill the uplink's queue."""
-        wait_until(lambda: not self.connected(), timeout_s, "the origin's connections end")
+        """Until it sends nothing any more: what was given up may still fill the uplink's queue."""
+        wait_until(lambda: not self.receivers(), timeout_s, "the origin has sent all")
 
 
 class Resolver:
@@ -383,8 +385,17 @@ class Stage:
                        f"the name server of {node.name} answers", node.check_alive)
 
     def stop_nodes(self):
-        """Names of those that did not end as they should."""
-        bad = stop_all(self.nodes)
+        """SIGTERM to all at once, each one once (a second one means "now"). Names of those that did not end with 0."""
+        for node in self.nodes:
+            node.terminate()
+        bad = []
+        for node in self.nodes:
+            try:
+                if node.process.wait(20) != 0:
+                    bad.append(node.name)
+            except subprocess.TimeoutExpired:
+                node.kill()
+                bad.append(node.name)
         self.nodes = []
         return bad
 
