@@ -128,6 +128,7 @@ Fill::~Fill() {
 
 bool Fill::cooperates() const {
   return !alone_ && stale_ == nullptr && host_.index() != nullptr &&
+         host_.options().peers.advertise.port != 0 &&
          request_->to->mode == rules::Mode::coralized;
 }
 
