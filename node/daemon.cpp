@@ -24,6 +24,8 @@ constexpr Duration kVerifiedWithin = seconds(60);
 // Enough for any answer, few enough that each stays verified by the index's own pings.
 constexpr std::size_t kViewNodesMax = 64;
 constexpr std::size_t kPeersListedMax = 1000;
+// A name that did not resolve, or a seed that has moved.
+constexpr int kFindSeedsEvery = 10;
 constexpr Duration kAdminIndexBudget = seconds(5);
 
 std::uint32_t serial_now() {
@@ -85,7 +87,8 @@ Result<> Daemon::start() {
   }
   signals_.on(SIGTERM, [this] { drain(); });
   signals_.on(SIGINT, [this] {
-    // Somebody at a keyboard who presses Ctrl-C again does not want to wait. A repeated SIGTERM asks for nothing new.
+    // Somebody at a keyboard who presses Ctrl-C again does not want to wait. A repeated SIGTERM asks for
+    // nothing new.
     if (draining_) return finish(1);
     drain();
   });
@@ -98,8 +101,7 @@ Result<> Daemon::start() {
 Result<> Daemon::start_index() {
   const auto identity = dsht::load_identity(settings_.node.data_dir);
   if (!identity) return fail(identity.error());
-  dsht_ = std::make_unique<dsht::UdpNode>(loop_, *disk_, *identity,
-                                          dsht_options(settings_, resolve_seeds(settings_.network.seeds)));
+  dsht_ = std::make_unique<dsht::UdpNode>(loop_, *disk_, *identity, dsht_options(settings_));
   return dsht_->start();
 }
 
@@ -222,16 +224,30 @@ int Daemon::run() {
               "event=open_origins: origins on addresses that are not public may be fetched (--allow-origin); "
               "whoever reaches this node reaches them too");
   }
+  if (!settings_.network.seeds.empty()) find_seeds();
   loop_.run();
   for (const auto& worker : workers_) worker->stop();
   log::info("node", "event=ended status={}", exit_status_);
   return exit_status_;
 }
 
+void Daemon::find_seeds() {
+  // getaddrinfo blocks, and may do so for long when the resolver is down.
+  const auto found = std::make_shared<std::vector<Endpoint>>();
+  const bool submitted =
+      disk_->submit([found, seeds = settings_.network.seeds] { *found = resolve_seeds(seeds); }, loop_,
+                    [this, found] {
+                      if (!found->empty()) dsht_->join(*found);
+                    });
+  if (!submitted) log::warn("node", "event=seeds_not_resolved: the disk pool is overloaded");
+}
+
 void Daemon::refresh() {
   refresh_timer_.start(kRefreshEvery);
   publish_own_address();
   publish_view();
+  const bool alone = !settings_.network.seeds.empty() && dsht_->contact_count() == 0 && !draining_;
+  if (alone && ++seconds_alone_ % kFindSeedsEvery == 0) find_seeds();
   const Duration budget =
       std::clamp<Duration>(dsht_->budget(), settings_.dsht.budget_min, settings_.dsht.budget_max);
   for (const auto& worker : workers_) {

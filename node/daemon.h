@@ -48,6 +48,7 @@ class Daemon {
   void add_routes();
   void add_index_routes();
 
+  void find_seeds();
   void refresh();  // once a second: the DNS view, the index budget, readiness
   void publish_view();
   void publish_own_address();
@@ -77,6 +78,7 @@ class Daemon {
   TimePoint started_at_{};
   std::vector<Endpoint> proxy_endpoints_, dns_endpoints_;
   std::optional<IpAddress> published_address_;
+  int seconds_alone_ = 0;  // without a contact although there are seeds
   bool draining_ = false;
   std::size_t still_draining_ = 0;
   int exit_status_ = 0;

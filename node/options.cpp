@@ -147,12 +147,12 @@ Result<dnsd::Options> dns_options(const Settings& settings) {
   return out;
 }
 
-dsht::UdpNodeOptions dsht_options(const Settings& settings, std::vector<Endpoint> seeds) {
+dsht::UdpNodeOptions dsht_options(const Settings& settings) {
   const config::DshtSettings& dsht = settings.dsht;
   dsht::UdpNodeOptions out;
   out.listen = dsht.listen.front();
   out.advertise = settings.node.advertise;
-  out.seeds = std::move(seeds);
+  out.seeds_follow = !settings.network.seeds.empty();
   const ByteView key = as_bytes(settings.network.key);
   out.network_key.assign(key.begin(), key.end());
   out.data_dir = settings.node.data_dir;

@@ -20,8 +20,7 @@ namespace reef::node {
 [[nodiscard]] proxy::StoreOptions store_options(const config::Settings& settings);
 // Fails when zone or suffix is no domain name.
 [[nodiscard]] Result<dnsd::Options> dns_options(const config::Settings& settings);
-// `seeds`: those of the settings, resolved.
-[[nodiscard]] dsht::UdpNodeOptions dsht_options(const config::Settings& settings,
-                                                std::vector<Endpoint> seeds);
+// Seeds are left out: their names have to be resolved first.
+[[nodiscard]] dsht::UdpNodeOptions dsht_options(const config::Settings& settings);
 
 }  // namespace reef::node

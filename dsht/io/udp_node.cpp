@@ -82,11 +82,18 @@ Result<> UdpNode::start() {
   }
   log::info("dsht", "event=started id={} rpc={} seeds={} known={}", to_string(node_.id()), to_string(bound_),
             options_.seeds.size(), known.size());
-  std::vector<Endpoint> seeds = options_.seeds;
+  if (!options_.seeds.empty() || !known.empty() || !options_.seeds_follow) {
+    join_through(options_.seeds, std::move(known));
+  }
+  return {};
+}
+
+void UdpNode::join(std::vector<Endpoint> seeds) { join_through(std::move(seeds), {}); }
+
+void UdpNode::join_through(std::vector<Endpoint> seeds, std::vector<Contact> known) {
   std::erase(seeds, bound_);
   node_.join(loop_.now(), std::move(seeds), std::move(known));
   finish_turn();
-  return {};
 }
 
 void UdpNode::leave(std::function<void()> done) {

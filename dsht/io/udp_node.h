@@ -24,6 +24,7 @@ struct UdpNodeOptions {
   Endpoint listen;                     // port 0: the kernel chooses
   std::optional<IpAddress> advertise;  // the address others should use; nullopt: the one that they see
   std::vector<Endpoint> seeds;     // resolved; empty: the first node of a network, or known contacts suffice
+  bool seeds_follow = false;       // by join(), once their names are resolved: we are not the first node
   Bytes network_key;               // the same in all nodes; empty: the open network
   std::filesystem::path data_dir;  // contacts are kept here; empty: nowhere
   Duration save_contacts_every = std::chrono::minutes(5);
@@ -55,6 +56,8 @@ class UdpNode : public Index {
 
   // Binds the socket and starts to join. An error is the socket's; a damaged contacts file is only logged.
   [[nodiscard]] Result<> start();
+  // Other seeds, in place of those given before.
+  void join(std::vector<Endpoint> seeds);
   // Hands values over, tells neighbours, saves the contacts; `done` follows within NodeOptions::leave_max.
   // Once.
   void leave(std::function<void()> done);
@@ -90,6 +93,7 @@ class UdpNode : public Index {
   struct Buffers;
   struct Waiting;
 
+  void join_through(std::vector<Endpoint> seeds, std::vector<Contact> known);
   void on_readable();
   void on_timer();
   void finish_turn();
