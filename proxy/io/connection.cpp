@@ -128,7 +128,9 @@ void Connection::on_deadline() {
       return refuse(408, "The request did not arrive in time.");
     case State::answering:
       if (body_unread() && !replied_) {
-        // A request body that trickles: it is bounded in total by the fetch it feeds.
+        // A request body that does not go on; while there is some that was not taken yet, it is not the
+        // client who is late.
+        if (!input_.empty()) return set_deadline(context_.limits.idle_deadline);
         context_.stats.cut_slow.add();
         return abort();
       }

@@ -128,8 +128,7 @@ Fill::~Fill() {
 
 bool Fill::cooperates() const {
   return !alone_ && stale_ == nullptr && host_.index() != nullptr &&
-         host_.options().peers.advertise.port != 0 &&
-         request_->to->mode == rules::Mode::coralized;
+         host_.options().peers.advertise.port != 0 && request_->to->mode == rules::Mode::coralized;
 }
 
 void Fill::start() {
@@ -214,8 +213,10 @@ void Fill::ask_peer(std::size_t index) {
 FetchRequest Fill::peer_request(const Source& source) const {
   const PeerOptions& peers = host_.options().peers;
   FetchRequest request;
-  request.host = peer_host(*request_, host_.names());
-  request.host_field = request.host;
+  // Connections to a peer serve all names: curl keeps them by the address.
+  request.host = source.peer.address.is_v4() ? to_string(source.peer.address)
+                                             : fmt::format("[{}]", to_string(source.peer.address));
+  request.host_field = peer_host(*request_, host_.names());
   request.port = source.peer.port;
   request.target = request_->path_query;
   request.fields = peer_fields(*request_, host_.options());

@@ -138,17 +138,17 @@ void FillTable::decide(const std::shared_ptr<const RequestInfo>& request,
         if (request->from_peer || request->only_if_cached) return;
         return start_shared(request, object, rules::Forward::stale);
       case rules::Reuse::gateway_timeout:
-        return refuse(*request, 504, "This proxy has no usable copy of the object.", {});
+        return refuse(request, 504, "This proxy has no usable copy of the object.", {});
       case rules::Reuse::must_validate:
         if (request->only_if_cached)
-          return refuse(*request, 504, "This proxy has no fresh copy of the object.", {});
+          return refuse(request, 504, "This proxy has no fresh copy of the object.", {});
         if (!background && !may_share(*request)) return tell_alone(request);
         return start_shared(request, object, decision.forward);
       case rules::Reuse::unusable:
         break;
     }
   }
-  if (request->only_if_cached) return refuse(*request, 504, "This proxy has no copy of the object.", {});
+  if (request->only_if_cached) return refuse(request, 504, "This proxy has no copy of the object.", {});
   if (!background && (gate_.is_unshared(request->hash) || !may_share(*request))) {
     return tell_alone(request);
   }
@@ -162,7 +162,7 @@ void FillTable::start_shared(const std::shared_ptr<const RequestInfo>& request,
                              std::shared_ptr<const Object> stale, rules::Forward forward) {
   if (entries_.size() >= parts_.options.origins.fetches_max) {
     parts_.stats.overloaded.add();
-    return refuse(*request, 503, "This proxy is fetching too much at the moment.", std::chrono::seconds(1));
+    return refuse(request, 503, "This proxy is fetching too much at the moment.", std::chrono::seconds(1));
   }
   const std::uint64_t id = ++last_id_;
   Entry& entry = entries_[id];
@@ -176,7 +176,7 @@ void FillTable::start_shared(const std::shared_ptr<const RequestInfo>& request,
 void FillTable::start_alone(std::shared_ptr<const RequestInfo> request, rules::Forward forward) {
   if (entries_.size() >= parts_.options.origins.fetches_max) {
     parts_.stats.overloaded.add();
-    return refuse(*request, 503, "This proxy is fetching too much at the moment.", std::chrono::seconds(1));
+    return refuse(request, 503, "This proxy is fetching too much at the moment.", std::chrono::seconds(1));
   }
   const std::uint64_t id = ++last_id_;
   Entry& entry = entries_[id];
@@ -205,7 +205,7 @@ void FillTable::join(Entry& entry, const std::shared_ptr<const RequestInfo>& req
     return tell_alone(request);
   }
   if (request->from_peer && !entry.fill->on_peer_waits(request->peer)) {
-    return refuse(*request, 504, "This proxy waits for the one that asks.", {});
+    return refuse(request, 504, "This proxy waits for the one that asks.", {});
   }
   follow(entry, request->worker);
   parts_.links.send(request->worker, [hash = request->hash, head = entry.fill->head()](const WorkerPort& to) {
@@ -223,12 +223,13 @@ void FillTable::tell_alone(const std::shared_ptr<const RequestInfo>& request) {
   parts_.links.send(request->worker, [request](const WorkerPort& to) { to.front->on_alone(request); });
 }
 
-void FillTable::refuse(const RequestInfo& request, int status, std::string why,
+void FillTable::refuse(const std::shared_ptr<const RequestInfo>& request, int status, std::string why,
                        std::chrono::seconds retry_after) {
-  if (request.exchange == ExchangeId::none) return;
-  parts_.links.send(request.worker,
-                    [exchange = request.exchange, status, text = std::move(why), retry_after](
-                        const WorkerPort& to) { to.front->on_refused(exchange, status, text, retry_after); });
+  if (request->exchange == ExchangeId::none) return;
+  parts_.links.send(request->worker,
+                    [request, status, text = std::move(why), retry_after](const WorkerPort& to) {
+                      to.front->on_refused(request, status, text, retry_after);
+                    });
 }
 
 void FillTable::forget(const UrlHash& hash, const std::string& url) {

@@ -97,7 +97,8 @@ class FillTable final : public FillHost {
   void follow(Entry& entry, std::size_t worker);
   void loaded(const UrlHash& hash, const std::shared_ptr<const Object>& object);
   void tell_alone(const std::shared_ptr<const RequestInfo>& request);
-  void refuse(const RequestInfo& request, int status, std::string why, std::chrono::seconds retry_after);
+  void refuse(const std::shared_ptr<const RequestInfo>& request, int status, std::string why,
+              std::chrono::seconds retry_after);
   [[nodiscard]] static UrlHash follow_key(const Fill& fill);
   [[nodiscard]] Entry* entry_of(const UrlHash& key);
 

@@ -310,7 +310,8 @@ void Front::answer_miss(Exchange& exchange, const http::RequestHead& head, const
   if (marks.peer) {
     const PeerMark mark = peer_mark(head.fields, parts_.options.peers);
     info->from_peer = mark.present;
-    info->peer = mark.from;
+    // Nobody speaks for another address.
+    if (mark.from && mark.from->address == exchange.client().address) info->peer = mark.from;
     info->only_if_cached |= mark.present;
     if (mark.present) parts_.stats.peer_requests.add();
   }
@@ -324,7 +325,11 @@ void Front::answer_miss(Exchange& exchange, const http::RequestHead& head, const
 
 void Front::wait_for(Exchange& exchange, const std::shared_ptr<const RequestInfo>& request) {
   Follow& follow = follows_[request->hash];
-  if (follow.head != nullptr && !request->from_peer) return take_head(exchange, request, *follow.head);
+  if (follow.head != nullptr && !request->from_peer) {
+    const std::shared_ptr<const FillHead> head =
+        follow.head;  // its Follow may go while the answer is written
+    return take_head(exchange, request, *head);
+  }
   if (follow.waiting.size() >= kWaitingMax) {
     return answer_error(exchange, 503, "Too many requests wait for this object.", std::chrono::seconds(1));
   }
@@ -380,7 +385,7 @@ void Front::ask_owner(const std::shared_ptr<const RequestInfo>& request) {
   const std::size_t owner = request->plain_hash.high % parts_.links.count();
   if (parts_.links.try_send(owner, [request](const WorkerPort& to) { to.fills->resolve(request); })) return;
   parts_.stats.overloaded.add();
-  on_refused(request->exchange, 503, "This proxy is overloaded.", std::chrono::seconds(1));
+  on_refused(request, 503, "This proxy is overloaded.", std::chrono::seconds(1));
 }
 
 void Front::revalidate_in_background(const http::RequestHead& head,
@@ -414,26 +419,18 @@ void Front::on_abandoned(ExchangeId exchange) {
     parts_.links.port(parts_.links.self()).fills->cancel_alone(exchange);
 }
 
-Exchange* Front::waiting_exchange(ExchangeId id) { return find_(id); }
-
 // --- what the owner says
 
 void Front::on_found(const std::shared_ptr<const RequestInfo>& request,
                      const std::shared_ptr<const Object>& object) {
   parts_.ram.insert(request->hash, object);
   if (object->head.policy.has(rules::CachePolicy::kVariantIndex)) {
-    if (const auto found = follows_.find(request->hash); found != follows_.end()) {
-      std::erase(found->second.waiting, request);
-      if (found->second.waiting.empty() && !found->second.joined) follows_.erase(found);
-    }
+    stop_waiting(request);
     return ask_for_variant(request, std::string(http::find_line(object->head.fields, "Vary")),
                            rules::generation_of(object->head.policy));
   }
-  if (const auto found = follows_.find(request->hash); found != follows_.end()) {
-    std::erase(found->second.waiting, request);
-    if (found->second.waiting.empty() && !found->second.joined) follows_.erase(found);
-  }
-  Exchange* exchange = waiting_exchange(request->exchange);
+  stop_waiting(request);
+  Exchange* exchange = find_(request->exchange);
   if (exchange == nullptr) return;
   const rules::ReuseDecision reuse =
       decide_reuse(object->head.policy, request->head(), parts_.options, request->to->mode, wall_now());
@@ -452,31 +449,29 @@ void Front::on_joined(const UrlHash& key, const std::shared_ptr<const FillHead>&
   const auto waiting = found->second.waiting;
   for (const auto& request : waiting) {
     if (!request->from_peer) continue;
-    if (Exchange* exchange = waiting_exchange(request->exchange)) exchange->interim(102);
+    if (Exchange* exchange = find_(request->exchange)) exchange->interim(102);
   }
 }
 
 void Front::on_alone(const std::shared_ptr<const RequestInfo>& request) {
-  if (const auto found = follows_.find(request->hash); found != follows_.end()) {
-    std::erase(found->second.waiting, request);
-    if (found->second.waiting.empty() && !found->second.joined) follows_.erase(found);
-  }
-  if (waiting_exchange(request->exchange) == nullptr) return;
+  stop_waiting(request);
+  if (find_(request->exchange) == nullptr) return;
   parts_.stats.passed.add();
   go_alone(request, rules::Forward::uri_miss);
 }
 
-void Front::on_refused(ExchangeId id, int status, const std::string& why, std::chrono::seconds retry_after) {
-  for (auto follow = follows_.begin(); follow != follows_.end(); ++follow) {
-    const auto erased =
-        std::erase_if(follow->second.waiting, [id](const auto& request) { return request->exchange == id; });
-    if (erased == 0) continue;
-    const bool over =
-        follow->first == alone_key(id) || (follow->second.waiting.empty() && !follow->second.joined);
-    if (over) follows_.erase(follow);
-    break;
-  }
-  if (Exchange* exchange = waiting_exchange(id)) answer_error(*exchange, status, why, retry_after);
+void Front::on_refused(const std::shared_ptr<const RequestInfo>& request, int status, const std::string& why,
+                       std::chrono::seconds retry_after) {
+  stop_waiting(request);
+  follows_.erase(alone_key(request->exchange));
+  if (Exchange* exchange = find_(request->exchange)) answer_error(*exchange, status, why, retry_after);
+}
+
+void Front::stop_waiting(const std::shared_ptr<const RequestInfo>& request) {
+  const auto found = follows_.find(request->hash);
+  if (found == follows_.end()) return;
+  std::erase(found->second.waiting, request);
+  if (found->second.waiting.empty() && !found->second.joined) follows_.erase(found);
 }
 
 void Front::on_fill_head(const UrlHash& key, const std::shared_ptr<const FillHead>& head) {
@@ -486,7 +481,7 @@ void Front::on_fill_head(const UrlHash& key, const std::shared_ptr<const FillHea
   found->second.joined = true;
   const auto waiting = std::exchange(found->second.waiting, {});
   for (const auto& request : waiting) {
-    Exchange* exchange = waiting_exchange(request->exchange);
+    Exchange* exchange = find_(request->exchange);
     if (exchange != nullptr) take_head(*exchange, request, *head);
   }
 }
@@ -514,7 +509,7 @@ void Front::on_fill_end(const UrlHash& key, const FillResult& result, bool keep)
   const auto node = follows_.extract(key);
   if (node.empty()) return;
   for (const auto& request : node.mapped().waiting) {
-    Exchange* exchange = waiting_exchange(request->exchange);
+    Exchange* exchange = find_(request->exchange);
     if (exchange == nullptr) continue;
     if (result.object == nullptr) {
       answer_error(*exchange, result.status, result.why, result.retry_after);

@@ -57,7 +57,8 @@ class Front {
                 const std::shared_ptr<const Object>& object);
   void on_joined(const UrlHash& key, const std::shared_ptr<const FillHead>& head);
   void on_alone(const std::shared_ptr<const RequestInfo>& request);
-  void on_refused(ExchangeId exchange, int status, const std::string& why, std::chrono::seconds retry_after);
+  void on_refused(const std::shared_ptr<const RequestInfo>& request, int status, const std::string& why,
+                  std::chrono::seconds retry_after);
   // What the fills that this worker follows come to.
   void on_fill_head(const UrlHash& key, const std::shared_ptr<const FillHead>& head);
   void on_fill_grew(const UrlHash& key);
@@ -115,6 +116,7 @@ class Front {
   [[nodiscard]] const std::shared_ptr<const Object>* find_variant(const Object& index,
                                                                   const http::RequestHead& head,
                                                                   rules::Mode mode, Lookup& lookup);
+  void stop_waiting(const std::shared_ptr<const RequestInfo>& request);
   void ask_owner(const std::shared_ptr<const RequestInfo>& request);
   void go_alone(const std::shared_ptr<const RequestInfo>& request, rules::Forward forward);
   void revalidate_in_background(const http::RequestHead& head, const std::shared_ptr<const Destination>& to,
@@ -128,7 +130,6 @@ class Front {
   void answer_from_fill(Exchange& exchange, const RequestInfo& request, const FillHead& head, bool collapsed);
   void answer_error(Exchange& exchange, int status, std::string_view why,
                     std::chrono::seconds retry_after = {}, std::string_view more_fields = {});
-  [[nodiscard]] Exchange* waiting_exchange(ExchangeId id);
   [[nodiscard]] static Asked asked_of(const RequestInfo& request);
   [[nodiscard]] WallTime wall_now() const;
 

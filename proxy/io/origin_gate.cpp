@@ -35,8 +35,9 @@ std::string OriginGate::origin_key(const RequestInfo& request) {
 
 const OriginGate::Failure* OriginGate::failure_of(const RequestInfo& request) {
   const TimePoint now = loop_.now();
+  const bool readable = request.head().method == "GET" || request.head().method == "HEAD";
   if (const auto url = failed_urls_.find(request.hash);
-      url != failed_urls_.end() && now < url->second.until) {
+      readable && url != failed_urls_.end() && now < url->second.until) {
     return &url->second;
   }
   const auto origin = failed_origins_.find(origin_key(request));
