@@ -51,7 +51,7 @@ def a_node_in_the_foreground(directory, env):
             wait_until(lambda: b"Ctrl-C ends it" in output.read_bytes() or process.poll() is not None, 60, "the banner")
             text = output.read_text()
             check("http://www.example.com.reef.localhost:18090/" in text, "the banner says what to open")
-            shown = re.search(r"curl -i (http://127\.0\.0\.1\.8000\.reef\.localhost:18090)/", text)
+            shown = re.search(r"curl -i --connect-to ::127\.0\.0\.21:18090 (http://127\.0\.0\.1\.8000\.reef\.localhost:18090)/", text)
             check(shown is not None, "and how to try it with a web server of one's own")
             url = f"http://127.0.0.1.{origin.port}.reef.localhost:18090/page"
             status, headers, got = curl(url)

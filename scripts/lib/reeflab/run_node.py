@@ -46,18 +46,19 @@ def banner(found, ready_after_s, pid):
     suffix = found["network"]["suffix"]
     local = any(ipaddress.ip_network(prefix).overlaps(LOOPBACK) for prefix in found["proxy"]["origin"]["allow"]
                 if "." in prefix)
-    loopback_name = suffix == "localhost" or suffix.endswith(".localhost")
-    resolve = "" if loopback_name else f" --resolve www.example.com.{suffix}:{port}:{host}"
+    # *.localhost leads to 127.0.0.1 by itself; any other name or address curl has to be told.
+    leads_here = suffix.endswith("localhost") and host == "127.0.0.1"
+    aim = "" if leads_here else f" --connect-to ::{f'[{host}]' if ':' in host else host}:{port}"
     lines = [
         "",
         f"Reef is running (pid {pid}, ready after {ready_after_s:.1f} s). Put .{suffix}:{port} behind a host name:",
         "",
         f"  open   http://www.example.com.{suffix}:{port}/",
-        f"  curl   curl -i{resolve} http://www.example.com.{suffix}:{port}/",
+        f"  curl   curl -i{aim} http://www.example.com.{suffix}:{port}/",
     ]
     if local:
         lines += [f"  local  python3 -m http.server 8000 --bind 127.0.0.1 &   # a web server of your own",
-                  f"         curl -i http://127.0.0.1.8000.{suffix}:{port}/     # twice: the second comes from the cache"]
+                  f"         curl -i{aim} http://127.0.0.1.8000.{suffix}:{port}/     # twice: the second comes from the cache"]
     else:
         lines += ["  local  to try it with a web server of your own: scripts/run --allow-origin 127.0.0.0/8, then",
                   f"         http://127.0.0.1.8000.{suffix}:{port}/ is http://127.0.0.1:8000/"]
