@@ -305,7 +305,7 @@ void add_dsht(std::vector<Setting>& out) {
 void add_admin_and_sites(std::vector<Setting>& out) {
   out.push_back(with_flag("--admin-listen", "HOST:PORT",
                           list("admin.listen", EndpointType{"127.0.0.1:8092", true}, REEF_FIELD(admin.listen),
-                               "Where operators and scripts ask: /healthz, /metrics, /api/. Without a "
+                               "Where operators and scripts ask: /healthz, /api/. Without a "
                                "password: keep it on loopback.")));
   out.push_back(
       with_flag("--site", "HOST=ORIGIN_URL",
