@@ -55,7 +55,7 @@ class BodyFraming {
         left_ -= data.size();
         if (left_ == 0) state_ = State::complete;
       }
-      std::memcpy(out.data() + step.produced, data.data(), data.size());
+      if (!data.empty()) std::memcpy(out.data() + step.produced, data.data(), data.size());
       step.produced += data.size();
       step.consumed += consumed;
       if (consumed == 0) break;

@@ -30,6 +30,7 @@ iovec piece_of(std::string_view text) { return {const_cast<char*>(text.data()), 
 class HeadText {
  public:
   void add(std::string_view text) {
+    if (text.empty()) return;
     if (text.size() > buffer_.size() - size_) {
       fits_ = false;
       return;

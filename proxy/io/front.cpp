@@ -29,7 +29,7 @@ class Lines {
  public:
   Lines& add(std::string_view text) {
     const std::size_t count = std::min(text.size(), buffer_.size() - size_);
-    std::memcpy(buffer_.data() + size_, text.data(), count);
+    if (count > 0) std::memcpy(buffer_.data() + size_, text.data(), count);
     size_ += count;
     return *this;
   }
