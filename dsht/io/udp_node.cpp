@@ -43,10 +43,10 @@ struct UdpNode::Waiting {
   std::function<void()> left;
 };
 
-UdpNode::UdpNode(EventLoop& loop, DiskPool& disk, const Identity& identity, UdpNodeOptions options)
+UdpNode::UdpNode(EventLoop& loop, DiskPool& disk, const Identity& identity, const UdpNodeOptions& options)
     : loop_(loop),
       disk_(disk),
-      options_(std::move(options)),
+      options_(options),
       node_(options_.node, identity.id(), network_id_of(options_.network_key), secret_key(),
             Random::from_os(), loop.now()),
       buffers_(std::make_unique<Buffers>()),

@@ -49,7 +49,7 @@ class UdpNode : public Index {
   };
 
   // `disk` writes the contacts; it and `loop` must outlive the node.
-  UdpNode(EventLoop& loop, DiskPool& disk, const Identity& identity, UdpNodeOptions options);
+  UdpNode(EventLoop& loop, DiskPool& disk, const Identity& identity, const UdpNodeOptions& options);
   ~UdpNode() override;
   UdpNode(const UdpNode&) = delete;
   UdpNode& operator=(const UdpNode&) = delete;
