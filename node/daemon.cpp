@@ -44,6 +44,8 @@ std::string parameter(const AdminRequest& request, std::string_view name) {
 
 }  // namespace
 
+const char* version() { return REEF_VERSION; }
+
 Daemon::Daemon(config::Loaded loaded, config::Sources sources)
     : settings_(std::move(loaded.settings)),
       config_file_(std::move(loaded.config_file)),
@@ -161,7 +163,7 @@ void Daemon::add_routes() {
     reply({ready ? 200 : 503, "text/plain", ready ? "ready\n" : draining_ ? "draining\n" : "joining\n"});
   });
   admin_->on_get("/api/status", [this](const AdminRequest&, const Admin::Reply& reply) {
-    reply(json(status_json({.version = kVersion,
+    reply(json(status_json({.version = version(),
                             .suffix = settings_.network.suffix,
                             .ready = is_ready(),
                             .draining = draining_,
@@ -218,7 +220,7 @@ int Daemon::run() {
   for (const Endpoint& endpoint : dns_endpoints_)
     log::info("node", "event=listening what=dns on={}", to_string(endpoint));
   log::info("node", "event=started id={} version={} workers={} suffix={} rpc={}", to_string(dsht_->id()),
-            kVersion, workers_.size(), settings_.network.suffix, to_string(dsht_->bound()));
+            version(), workers_.size(), settings_.network.suffix, to_string(dsht_->bound()));
   if (!settings_.proxy.origin.allow.empty()) {
     log::warn("node",
               "event=open_origins: origins on addresses that are not public may be fetched (--allow-origin); "

@@ -25,7 +25,8 @@
 
 namespace reef::node {
 
-inline constexpr const char* kVersion = REEF_VERSION;
+// "0.1.0": the project's, from CMake.
+[[nodiscard]] const char* version();
 
 class Daemon {
  public:

@@ -20,7 +20,7 @@ int main(int argc, char** argv) {
       fmt::print("{}", reef::config::help());
       return 0;
     case Action::version:
-      fmt::print("reefd {}\n", reef::node::kVersion);
+      fmt::print("reefd {}\n", reef::node::version());
       return 0;
     case Action::print_example:
       fmt::print("{}", reef::config::example());
