@@ -1,7 +1,8 @@
 // One fill for many, at everybody's own pace.
 #include <doctest/doctest.h>
 
-#include <algorithm>
+#include <cstdlib>
+#include <filesystem>
 
 #include "test_node.h"
 #include "test_origin.h"
@@ -185,6 +186,33 @@ TEST_CASE("drain lets running answers end, refuses new connections and tells whe
   CHECK(std::chrono::steady_clock::now() - start < 4s);
   CHECK_FALSE(idle.read_some());
   CHECK_FALSE(Client(node.port()).connected());
+}
+
+TEST_CASE("a node that starts again serves what it had stored, small and large, without asking anyone") {
+  char directory[] = "/tmp/reef-proxy-test-XXXXXX";
+  REQUIRE(::mkdtemp(directory) != nullptr);
+  TestOrigin origin;
+  origin.set("/small", {.body = pattern(1000, 1), .etag = "\"s\""});
+  origin.set("/large", {.body = pattern(5 << 20, 2), .etag = "\"l\""});
+  {
+    TestNode node(test_options(), 2, nullptr, directory);
+    CHECK(fetch(node.port(), origin.port(), "/small").whole);
+    CHECK(fetch(node.port(), origin.port(), "/large").whole);
+  }
+  TestNode node(test_options(), 2, nullptr, directory);
+  for (int i = 0; i < 2; ++i) {
+    CHECK(fetch(node.port(), origin.port(), "/small").body == pattern(1000, 1));
+    const Answer large = fetch(node.port(), origin.port(), "/large");
+    CHECK(large.body == pattern(5 << 20, 2));
+    CHECK(large.field("Cache-Status").find("; hit;") != std::string::npos);
+    const Answer part =
+        fetch(node.port(), origin.port(), "/large", "GET", "Range: bytes=3000000-4000000\r\n");
+    CHECK(part.status == 206);
+    CHECK(part.body == pattern(5 << 20, 2).substr(3000000, 1000001));
+  }
+  CHECK(origin.count() == 2);
+  node.kill();
+  std::filesystem::remove_all(directory);
 }
 
 TEST_CASE("a client has a bounded number of connections") {

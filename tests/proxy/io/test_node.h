@@ -129,14 +129,19 @@ inline Options test_options() {
 
 class TestNode {
  public:
-  explicit TestNode(Options options = test_options(), std::size_t workers = 1, IndexTable* table = nullptr)
+  // `directory`: of a store on disk; empty: in memory only.
+  explicit TestNode(Options options = test_options(), std::size_t workers = 1, IndexTable* table = nullptr,
+                    const std::string& directory = "")
       : options_(std::move(options)), pool_(std::make_unique<DiskPool>(1, 64)) {
     if (table != nullptr) options_.peers.advertise = options_.listen.front();
     static std::atomic<int> names{0};
     options_.node_name = "node" + std::to_string(++names);
     NodeId self;
     self.bytes[0] = static_cast<std::uint8_t>(names.load());
-    auto store = Store::open({}, *pool_, home_);
+    StoreOptions store_options;
+    store_options.directory = directory;
+    store_options.disk_bytes_max = 256 << 20;
+    auto store = Store::open(store_options, *pool_, home_);
     BASE_CHECK(store.has_value());
     store_ = std::move(*store);
     for (std::size_t i = 0; i < workers; ++i) {
