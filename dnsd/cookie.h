@@ -7,14 +7,12 @@
 
 #include "base/bytes.h"
 #include "base/ip.h"
+#include "base/siphash.h"
 
 namespace reef::dnsd {
 
-using CookieSecret = std::array<std::byte, 16>;  // shared by all loops of a node; new at every start will do
-using Cookie = std::array<std::byte, 24>;        // client part (8), then server part (16)
-
-// SipHash-2-4 (Aumasson and Bernstein, 2012), as a little-endian number.
-[[nodiscard]] std::uint64_t siphash24(const CookieSecret& key, ByteView data);
+using CookieSecret = SipKey;               // shared by all loops of a node; new at every start will do
+using Cookie = std::array<std::byte, 24>;  // client part (8), then server part (16)
 
 // The cookie for a client. `client_part`: 8 bytes; `wall_seconds`: seconds since 1970, modulo 2^32.
 [[nodiscard]] Cookie make_cookie(const CookieSecret& secret, ByteView client_part, const IpAddress& client,

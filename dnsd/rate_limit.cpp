@@ -14,7 +14,7 @@ RateLimiter::Bucket& RateLimiter::bucket_of(TimePoint now, const IpAddress& clie
   const IpPrefix network =
       IpPrefix::around(client, client.is_v4() ? options_.v4_prefix_bits : options_.v6_prefix_bits);
   const std::uint64_t hash =
-      std::max<std::uint64_t>(1, siphash24(secret_, std::as_bytes(std::span(network.address.bytes()))));
+      std::max<std::uint64_t>(1, siphash(secret_, std::as_bytes(std::span(network.address.bytes()))));
   Bucket* const set = &buckets_[hash & (buckets_.size() - 1) & ~(kWays - 1)];
   Bucket* oldest = set;
   for (Bucket* b = set; b != set + kWays; ++b) {

@@ -5,8 +5,8 @@
 #include <vector>
 
 #include "base/ip.h"
+#include "base/siphash.h"
 #include "base/time.h"
-#include "dsht/siphash.h"
 
 namespace reef::dsht {
 

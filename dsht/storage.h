@@ -21,8 +21,8 @@
 #include "base/bytes.h"
 #include "base/id.h"
 #include "base/random.h"
+#include "base/siphash.h"
 #include "base/time.h"
-#include "dsht/siphash.h"
 
 namespace reef::dsht {
 

@@ -6,8 +6,8 @@
 #include <cstdint>
 
 #include "base/ip.h"
+#include "base/siphash.h"
 #include "base/time.h"
-#include "dsht/siphash.h"
 
 namespace reef::dsht {
 

@@ -24,14 +24,6 @@ CookieSecret secret_of(std::string_view text) {
 }
 }  // namespace
 
-TEST_CASE("SipHash-2-4 gives the published value for 15 bytes") {
-  CookieSecret key;
-  Bytes input(15);
-  for (std::size_t i = 0; i < 16; ++i) key[i] = static_cast<std::byte>(i);
-  for (std::size_t i = 0; i < 15; ++i) input[i] = static_cast<std::byte>(i);
-  CHECK(siphash24(key, input) == 0xa129ca6149be45e5);
-}
-
 TEST_CASE("a server cookie is the one of RFC 9018, appendix A.1") {
   const CookieSecret secret = secret_of("e5e973e5a6b2a43f48e7dc849e37bfcf");
   const IpAddress client = IpAddress::v4(198, 51, 100, 100);

@@ -3,7 +3,6 @@
 #include <doctest/doctest.h>
 
 #include "dsht/keys.h"
-#include "dsht/siphash.h"
 
 using namespace reef;
 using namespace reef::dsht;
@@ -25,15 +24,4 @@ TEST_CASE("keys differ by network, by domain and by name") {
   CHECK(key != key_of(as_bytes("k"), KeyDomain::hint, "http://a.example/"));
   CHECK(key != key_of(as_bytes("k"), KeyDomain::url, "http://a.example/b"));
   CHECK(network_id_of(as_bytes("k")) != network_id_of({}));
-}
-
-TEST_CASE("SipHash-2-4 gives the values of its paper (appendix A)") {
-  SipKey key;
-  Bytes input;
-  for (int i = 0; i < 16; ++i) key[static_cast<std::size_t>(i)] = static_cast<std::byte>(i);
-  CHECK(siphash(key, input) == 0x726fdb47dd0e0e31);
-  for (int i = 0; i < 15; ++i) input.push_back(static_cast<std::byte>(i));
-  CHECK(siphash(key, input) == 0xa129ca6149be45e5);
-  key[3] = std::byte{0xff};
-  CHECK(siphash(key, input) != 0xa129ca6149be45e5);
 }

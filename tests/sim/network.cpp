@@ -19,8 +19,8 @@ constexpr dsht::NetworkId kNetwork = 0x5265656653696d31;
 
 std::uint64_t run_seed_value = 20040329;
 
-dsht::SipKey secret_from(Random& random) {
-  dsht::SipKey secret;
+SipKey secret_from(Random& random) {
+  SipKey secret;
   for (std::byte& b : secret) b = static_cast<std::byte>(random());
   return secret;
 }

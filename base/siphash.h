@@ -1,17 +1,19 @@
-// SipHash-2-4 (Aumasson and Bernstein, 2012): a MAC of 64 bits, for write tokens, transaction ids and tables
-// that strangers can fill. Pure, any thread.
+// SipHash-2-4 (Aumasson and Bernstein, 2012): a MAC of 64 bits for short inputs: tokens, cookies, transaction
+// ids, and tables that strangers can fill. Pure, any thread.
 #pragma once
 
 #include <array>
 #include <cstdint>
+#include <span>
 
 #include "base/bytes.h"
 #include "base/id.h"
 
-namespace reef::dsht {
+namespace reef {
 
 using SipKey = std::array<std::byte, 16>;  // secret, from random_bytes(); seeded in simulations
 
+// The paper's 8 output bytes as a little-endian number.
 [[nodiscard]] std::uint64_t siphash(const SipKey& key, ByteView data);
 
 // Hash of ids in tables whose keys come from the network.
@@ -23,4 +25,4 @@ struct KeyedIdHash {
   }
 };
 
-}  // namespace reef::dsht
+}  // namespace reef

@@ -1,8 +1,8 @@
-#include "dsht/siphash.h"
+#include "base/siphash.h"
 
 #include <bit>
 
-namespace reef::dsht {
+namespace reef {
 namespace {
 
 std::uint64_t little_endian(const std::byte* at, std::size_t count) {
@@ -52,4 +52,4 @@ std::uint64_t siphash(const SipKey& key, ByteView data) {
   return s.v0 ^ s.v1 ^ s.v2 ^ s.v3;
 }
 
-}  // namespace reef::dsht
+}  // namespace reef
