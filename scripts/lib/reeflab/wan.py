@@ -252,11 +252,12 @@ def healthy(health):
     if health["cpu_share"] > 0.7:
         reasons.append(f"the emulator used {health['cpu_share']:.2f} of a core (at most 0.7)")
     if health["overruns"] > 0:
-        reasons.append(f"{health['overruns']} packets lost or very late in the emulator (none allowed)")
+        reasons.append(f"{health['overruns']} packets lost in the emulator ({health['unread']} of them unread by it) or "
+                       f"more than 50 ms late ({health['very_late']}; at most {health['late_ms_max']:.0f} ms); none allowed")
     return reasons
 
 
 def short_health(health):
     return {"late_ms_p99": health["late_ms_p99"], "cpu_share": health["cpu_share"], "overruns": health["overruns"],
-            "late_ms_p50": health["late_ms_p50"], "late_ms_max": health["late_ms_max"],
+            "very_late": health["very_late"], "unread": health["unread"], "late_ms_p50": health["late_ms_p50"], "late_ms_max": health["late_ms_max"],
             "packets": health["delivered"], "seconds": health["seconds"]}

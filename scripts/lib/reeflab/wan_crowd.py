@@ -53,6 +53,14 @@ def summary(answers, fetches, objects):
         "shares": shares(answers), "client_ms": percentiles([a.total_ms for a in answers])}
 
 
+def fetched_again(fetches):
+    """[{"path", "by": [addresses]}] of the objects that the origin sent more than once."""
+    by = collections.defaultdict(list)
+    for fetch in fetches:
+        by[fetch.path].append(fetch.address)
+    return [{"path": path, "by": addresses} for path, addresses in sorted(by.items()) if len(addresses) > 1]
+
+
 def run_direct(stage, options, progress):
     """The clients and the origin alone. An unfinished file counts with the time that it had taken so far."""
     mark = stage.origin.mark()
@@ -95,7 +103,7 @@ def main(options):
 
     result = {"experiment": "flash-crowd", "nodes": options.nodes, "regions": options.regions,
               "uplink_kbit": options.uplink_kbit, "seed": options.seed, "minutes": options.minutes,
-              **summary(answers, fetches, objects), "client_ms_parts": parts(answers), "health": short_health(health)}
+              **summary(answers, fetches, objects), "fetched_again": fetched_again(fetches), "client_ms_parts": parts(answers), "health": short_health(health)}
     if direct:
         result["direct_ms"] = percentiles([a.total_ms for a in direct])
         result["direct"] = {"requests": len(direct), "unfinished": sum(a.unfinished for a in direct),
@@ -130,7 +138,8 @@ def judge(result, health, bad_exits):
     """What keeps this run from showing what it is for."""
     problems = []
     if result["origin_fetches"] != result["objects"]:
-        problems.append(f"{result['origin_fetches']} origin fetches for {result['objects']} objects")
+        again = "; ".join(f"{entry['path']} by {', '.join(entry['by'])}" for entry in result["fetched_again"])
+        problems.append(f"{result['origin_fetches']} origin fetches for {result['objects']} objects ({again})")
     for key, what in (("failed", "requests failed"), ("wrong_bytes", "answers had wrong bytes"),
                       ("unknown_source", "answers did not tell their source"), ("unfinished", "requests did not end")):
         if result[key]:
