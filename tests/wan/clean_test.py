@@ -41,18 +41,22 @@ class CleanTest(unittest.TestCase):
     def left(self):
         return [name for name in self.names if (NETNS / name).exists()] + list(self.tmp.glob("reef-wan-*"))
 
-    def end_by(self, number):
+    def end_by(self, *numbers):
         self.start()
         recorded = self.processes.alive()
         self.assertGreaterEqual(len(recorded), 2)  # the runner and the emulator
-        self.run.send_signal(number)
-        self.assertEqual(self.run.wait(20), 128 + number)
+        for number in numbers:
+            self.run.send_signal(number)
+        self.assertIn(self.run.wait(20), [128 + number for number in numbers])
         self.assertEqual(self.left(), [])
         for entry in recorded:
             self.assertFalse(pathlib.Path(f"/proc/{entry['pid']}").exists(), entry)
 
     def test_nothing_is_left_after_ctrl_c(self):
         self.end_by(signal.SIGINT)
+
+    def test_a_second_signal_does_not_interrupt_the_cleaning_up(self):
+        self.end_by(signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
     def test_nothing_is_left_after_sigterm(self):
         self.end_by(signal.SIGTERM)

@@ -128,6 +128,8 @@ def clean_all():
     """Cleans every state folder whose runner is gone. Returns {folder: what was ended}."""
     done = {}
     for state in sorted(pathlib.Path(tempfile.gettempdir()).glob(STATE_PREFIX + "*")):
+        if not (state / "processes").exists() and time.time() - state.stat().st_mtime < 60:
+            continue  # a run that has just made its folder
         if not any(e["what"] == "runner" for e in Record(state / "processes").alive()):
             done[str(state)] = clean(state)
     return done
@@ -160,8 +162,9 @@ class World:
     def __exit__(self, *_):
         self.close()
 
-    @staticmethod
-    def _interrupted(number, _frame):
+    def _interrupted(self, number, _frame):
+        for other in self.signals:  # a second signal must not interrupt the cleaning up that the first one began
+            signal.signal(other, signal.SIG_IGN)
         raise SystemExit(128 + number)
 
     def _start(self):
