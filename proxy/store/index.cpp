@@ -16,13 +16,13 @@
 namespace reef::proxy {
 namespace {
 
-constexpr std::string_view kFormat = "reef store 1";
+constexpr std::string_view kFormat = "reef store 2";
 constexpr unsigned kTables = 5;
 constexpr unsigned kReadersMax = 126;  // transactions at once; the disk pool has a handful of threads
 constexpr std::size_t kPageBytes = 4096;
 constexpr std::size_t kHashBytes = 16;
 constexpr std::size_t kEntryBytes = 40;
-constexpr std::size_t kAgeKeyBytes = 21;
+constexpr std::size_t kAgeKeyBytes = 9;
 
 using HashKey = std::array<std::byte, kHashBytes>;
 using AgeKey = std::array<std::byte, kAgeKeyBytes>;
@@ -44,12 +44,11 @@ UrlHash hash_of(ByteView key) {
   return hash;
 }
 
-AgeKey age_key(const UrlHash& hash, const IndexEntry& entry) {
+AgeKey age_key(const IndexEntry& entry) {
   AgeKey key;
   ByteWriter out(key);
   out.u8(static_cast<std::uint8_t>(entry.has_file() ? Index::Class::file_body : Index::Class::inline_body));
-  out.u32(entry.last_use);
-  out.bytes(key_of(hash));
+  out.u64(entry.use);
   return key;
 }
 
@@ -61,7 +60,7 @@ EntryRecord encode(const IndexEntry& entry) {
   out.u64(entry.file_bytes);
   out.u32(entry.index_bytes);
   out.u32(entry.last_use);
-  out.u64(0);  // room for what a later version adds
+  out.u64(entry.use);
   return record;
 }
 
@@ -74,6 +73,7 @@ std::optional<IndexEntry> decode(ByteView record) {
   entry.file_bytes = in.u64();
   entry.index_bytes = in.u32();
   entry.last_use = in.u32();
+  entry.use = in.u64();
   return entry;
 }
 
@@ -99,8 +99,8 @@ bool is_unreadable(const Error& error) {
 }  // namespace
 
 std::uint32_t Index::charge(std::size_t head_bytes, std::size_t inline_body_bytes) {
-  std::size_t total =
-      node_bytes(kHashBytes, kEntryBytes) + node_bytes(kAgeKeyBytes, 0) + node_bytes(kHashBytes, head_bytes);
+  std::size_t total = node_bytes(kHashBytes, kEntryBytes) + node_bytes(kAgeKeyBytes, kHashBytes) +
+                      node_bytes(kHashBytes, head_bytes);
   if (inline_body_bytes > 0) total += node_bytes(kHashBytes, inline_body_bytes);
   return static_cast<std::uint32_t>(total);
 }
@@ -186,8 +186,30 @@ Result<> Index::open_tables() {
     }
     std::memcpy(secret_.data(), value.mv_data, secret_.size());
   }
+  if (auto found = find_next_use(raw); !found) return found;
   if (const int committed = mdb_txn_commit(txn.release()); committed != 0) {
     return fail(lmdb_error(committed, "index"));
+  }
+  return {};
+}
+
+// One beyond the last row of either class.
+Result<> Index::find_next_use(MDB_txn* txn) {
+  MDB_cursor* raw = nullptr;
+  if (const int rc = mdb_cursor_open(txn, ages_, &raw); rc != 0) return fail(lmdb_error(rc, "index"));
+  const CursorPtr cursor(raw);  // closed before its transaction
+  for (const Class of : {Class::inline_body, Class::file_body}) {
+    // The row before the first one of the next class.
+    const std::byte next_class[] = {static_cast<std::byte>(static_cast<unsigned>(of) + 1)};
+    MDB_val key = to_val(next_class), value{};
+    int rc = mdb_cursor_get(raw, &key, &value, MDB_SET_RANGE);
+    rc = mdb_cursor_get(raw, &key, &value, rc == MDB_NOTFOUND ? MDB_LAST : MDB_PREV);
+    if (rc == MDB_NOTFOUND) continue;
+    if (rc != 0) return fail(lmdb_error(rc, "index"));
+    if (key.mv_size != kAgeKeyBytes) return fail(store_error(StoreError::damaged, "order of eviction"));
+    ByteReader in(to_view(key));
+    in.u8();
+    next_use_ = std::max(next_use_, in.u64() + 1);
   }
   return {};
 }
@@ -276,6 +298,15 @@ Result<> Index::Batch::remove(MDB_dbi table, ByteView key) {
   return {};
 }
 
+// As the most recently used.
+Result<> Index::Batch::write_entry(const UrlHash& hash, IndexEntry entry) {
+  entry.use = index_->next_use_++;
+  const HashKey key = key_of(hash);
+  auto written = write(index_->ages_, age_key(entry), key);
+  if (written) written = write(index_->index_, key, encode(entry));
+  return written;
+}
+
 Result<std::optional<IndexEntry>> Index::Batch::entry(const UrlHash& hash) {
   const HashKey key = key_of(hash);
   MDB_val key_val = to_val(key), value{};
@@ -300,8 +331,7 @@ Result<std::optional<IndexEntry>> Index::Batch::put(const UrlHash& hash, const I
   auto before = erase(hash);
   if (!before) return before;
   const HashKey key = key_of(hash);
-  auto written = write(index_->index_, key, encode(entry));
-  if (written) written = write(index_->ages_, age_key(hash, entry), {});
+  auto written = write_entry(hash, entry);
   if (written) written = write(index_->heads_, key, head);
   if (written && !inline_body.empty()) written = write(index_->bodies_, key, inline_body);
   if (!written) return fail(written.error());
@@ -313,7 +343,7 @@ Result<std::optional<IndexEntry>> Index::Batch::erase(const UrlHash& hash) {
   if (!before || !*before) return before;
   const HashKey key = key_of(hash);
   auto removed = remove(index_->index_, key);
-  if (removed) removed = remove(index_->ages_, age_key(hash, **before));
+  if (removed) removed = remove(index_->ages_, age_key(**before));
   if (removed) removed = remove(index_->heads_, key);
   if (removed && !(*before)->has_file()) removed = remove(index_->bodies_, key);
   if (!removed) return fail(removed.error());
@@ -327,20 +357,19 @@ Result<> Index::Batch::replace_head(const UrlHash& hash, const IndexEntry& now, 
   return written;
 }
 
-Result<> Index::Batch::touch(const UrlHash& hash, std::uint32_t now, std::uint32_t not_after) {
+Result<> Index::Batch::touch(const UrlHash& hash, std::uint32_t now, std::uint32_t granularity) {
   auto found = entry(hash);
   if (!found) return fail(found.error());
-  if (!*found || (*found)->last_use > not_after) return {};
+  if (!*found || !(*found)->is_use_due(now, granularity)) return {};
   IndexEntry moved = **found;
-  auto done = remove(index_->ages_, age_key(hash, moved));
+  if (auto done = remove(index_->ages_, age_key(moved)); !done) return done;
   moved.last_use = now;
-  if (done) done = write(index_->ages_, age_key(hash, moved), {});
-  if (done) done = write(index_->index_, key_of(hash), encode(moved));
-  return done;
+  return write_entry(hash, moved);
 }
 
 Result<std::optional<Index::Batch::Evicted>> Index::Batch::evict_oldest(Class of) {
   AgeKey row;
+  UrlHash hash;
   {
     MDB_cursor* raw = nullptr;
     if (const int rc = mdb_cursor_open(txn_.get(), index_->ages_, &raw); rc != 0) {
@@ -355,8 +384,8 @@ Result<std::optional<Index::Batch::Evicted>> Index::Batch::evict_oldest(Class of
     const ByteView found = to_view(key);
     if (found.size() != row.size() || found[0] != first[0]) return std::nullopt;
     std::copy(found.begin(), found.end(), row.begin());
+    hash = hash_of(to_view(value));
   }
-  const UrlHash hash = hash_of(ByteView(row).last(kHashBytes));
   // The row goes even if the index does not know the object, so that a loop over the oldest always ends.
   if (auto removed = remove(index_->ages_, row); !removed) return fail(removed.error());
   auto before = erase(hash);

@@ -5,9 +5,13 @@
 //
 //   meta    "version", "secret"                                 the format, and the secret of UrlHasher
 //   index   hash (16)                        -> IndexEntry (40) what a start reads, and nothing else
-//   ages    class u8 | last use u32 | hash   -> nothing         the order of eviction, oldest first
+//   ages    class u8 | use u64               -> hash            the order of eviction, oldest first
 //   heads   hash                             -> head record     record.h
 //   bodies  hash                             -> body            bodies that have no file
+//
+// Uses are counted, not timed: one number for each put() and each recorded use, going on after a restart. A
+// clock cannot give this order: within its resolution what was just written would be as old as everything
+// else of that moment, and a clock that is set back would make it the oldest.
 //
 // Reading and writing may wait for the disk: pool threads only. Any number of readers, one Batch at a time.
 // What is returned is copied; nothing points into the map.
@@ -38,9 +42,15 @@ struct IndexEntry {
   StoredId id;
   std::uint64_t file_bytes = 0;   // disk that its file takes; 0: the body is in the index
   std::uint32_t index_bytes = 0;  // what it takes of the index, estimated
-  std::uint32_t last_use = 0;     // Unix seconds
+  std::uint32_t last_use = 0;     // Unix seconds: when its place in the order of eviction was recorded
+  std::uint64_t use = 0;          // that place; given by put() and touch()
   bool operator==(const IndexEntry&) const = default;
   [[nodiscard]] bool has_file() const { return file_bytes != 0; }
+  // Whether a use at `now` is to be recorded, at most one in `granularity` seconds; also after a clock that
+  // was set back.
+  [[nodiscard]] bool is_use_due(std::uint32_t now, std::uint32_t granularity) const {
+    return now < last_use || now - last_use >= granularity;
+  }
 };
 
 class Index {
@@ -72,7 +82,7 @@ class Index {
   // useless.
   class Batch {
    public:
-    // Returns what it replaced.
+    // It becomes the most recently used. Returns what it replaced.
     [[nodiscard]] Result<std::optional<IndexEntry>> put(const UrlHash& hash, const IndexEntry& entry,
                                                         ByteView head, ByteView inline_body);
     // Returns what was there.
@@ -80,8 +90,8 @@ class Index {
     [[nodiscard]] Result<std::optional<IndexEntry>> entry(const UrlHash& hash);
     [[nodiscard]] Result<Bytes> head(const UrlHash& hash);
     [[nodiscard]] Result<> replace_head(const UrlHash& hash, const IndexEntry& now, ByteView head);
-    // Moves it in the order of eviction, if it is there and was last recorded before `not_after`.
-    [[nodiscard]] Result<> touch(const UrlHash& hash, std::uint32_t now, std::uint32_t not_after);
+    // Makes it the most recently used, if it is there and a use is due.
+    [[nodiscard]] Result<> touch(const UrlHash& hash, std::uint32_t now, std::uint32_t granularity);
     // Erases the least recently used of a class. Returns nothing when there is none.
     struct Evicted {
       UrlHash hash;
@@ -95,6 +105,7 @@ class Index {
     Batch(Index& index, TxnPtr txn) : index_(&index), txn_(std::move(txn)) {}
     [[nodiscard]] Result<> write(MDB_dbi table, ByteView key, ByteView value);
     [[nodiscard]] Result<> remove(MDB_dbi table, ByteView key);
+    [[nodiscard]] Result<> write_entry(const UrlHash& hash, IndexEntry entry);
     Index* index_;
     TxnPtr txn_;
   };
@@ -105,6 +116,7 @@ class Index {
   [[nodiscard]] Result<> open_environment(const std::string& directory, std::size_t map_bytes);
   [[nodiscard]] Result<> open_tables();
   [[nodiscard]] Result<> cover_map(const std::string& directory);
+  [[nodiscard]] Result<> find_next_use(MDB_txn* txn);
 
   EnvPtr env_;
   mutable std::shared_mutex
@@ -112,6 +124,7 @@ class Index {
   std::size_t map_bytes_ = 0;
   MDB_dbi meta_ = 0, index_ = 0, ages_ = 0, heads_ = 0, bodies_ = 0;
   UrlHasher::Secret secret_{};
+  std::uint64_t next_use_ = 1;  // an undone batch leaves a gap, nothing else
 };
 
 }  // namespace reef::proxy

@@ -69,7 +69,7 @@ Store::Core::ObjectPtr Store::Core::read(const std::string& url, const UrlHash& 
     return nullptr;
   }
   const auto granularity = static_cast<std::uint32_t>(options_.use_granularity.count());
-  if (*object && entry.last_use + granularity <= unix_seconds()) touch(hash);
+  if (*object && entry.is_use_due(unix_seconds(), granularity)) touch(hash);
   return *object;
 }
 

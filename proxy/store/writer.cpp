@@ -168,9 +168,9 @@ Result<Store::Core::Changes> Store::Core::apply(const std::vector<Op>& batch,
     if (!done) return fail(done.error());
   }
   const std::uint32_t now = unix_seconds();
-  const std::uint32_t not_after = now - static_cast<std::uint32_t>(options_.use_granularity.count());
+  const auto granularity = static_cast<std::uint32_t>(options_.use_granularity.count());
   for (const UrlHash& hash : touched) {
-    if (auto done = txn->touch(hash, now, not_after); !done) return fail(done.error());
+    if (auto done = txn->touch(hash, now, granularity); !done) return fail(done.error());
   }
   if (auto done = evict_to_budget(*txn, changes); !done) return fail(done.error());
   if (auto done = txn->commit(); !done) return fail(done.error());

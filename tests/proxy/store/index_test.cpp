@@ -42,7 +42,9 @@ TEST_CASE("a committed batch is there after reopening, an abandoned one is not; 
   CHECK(box.index->secret() == secret);
   auto found = box.index->get(hash(1));
   REQUIRE((found.has_value() && found->has_value()));
-  CHECK((*found)->entry == entry(1, 10));
+  CHECK((*found)->entry.id == entry(1, 10).id);
+  CHECK((*found)->entry.index_bytes == 300);
+  CHECK((*found)->entry.last_use == 10);
   CHECK(as_text((*found)->head) == "head");
   CHECK(as_text((*found)->body) == "body");
   CHECK_FALSE(box.index->get(hash(2))->has_value());
@@ -52,18 +54,50 @@ TEST_CASE("eviction takes the least recently used of a class, and a use counts")
   Box box;
   auto batch = box.index->begin();
   for (std::uint64_t i = 1; i <= 4; ++i) {
-    REQUIRE(batch->put(hash(i), entry(i, static_cast<std::uint32_t>(100 - i), i == 4), as_bytes("h"), {})
-                .has_value());
+    REQUIRE(batch->put(hash(i), entry(i, 100, i == 4), as_bytes("h"), {}).has_value());
   }
-  REQUIRE(batch->touch(hash(3), 200, 150).has_value());  // was the oldest without a file
-  REQUIRE(batch->touch(hash(2), 300, 50).has_value());   // recorded lately enough: stays where it is
+  REQUIRE(batch->touch(hash(1), 200, 50).has_value());   // was the oldest without a file
+  REQUIRE(batch->touch(hash(2), 200, 150).has_value());  // recorded lately enough: stays where it is
   auto first = batch->evict_oldest(Index::Class::inline_body);
   REQUIRE((first.has_value() && first->has_value()));
   CHECK((*first)->hash == hash(2));
-  CHECK((*batch->evict_oldest(Index::Class::inline_body))->hash == hash(1));
   CHECK((*batch->evict_oldest(Index::Class::inline_body))->hash == hash(3));
+  CHECK((*batch->evict_oldest(Index::Class::inline_body))->hash == hash(1));
   CHECK_FALSE(batch->evict_oldest(Index::Class::inline_body)->has_value());
   CHECK((*batch->evict_oldest(Index::Class::file_body))->hash == hash(4));
+}
+
+TEST_CASE("the order of eviction needs no clock, and goes on after reopening") {
+  // The keys fall, and the clock stands still or goes back, while the objects are written.
+  Box box;
+  std::uint32_t now = 1000;
+  SUBCASE("all in one second") {}
+  SUBCASE("the clock is set back") { now = 10; }
+  const auto is_file = [](std::uint64_t i) { return i % 2 == 0; };
+  for (std::uint64_t i = 10; i >= 1; --i) {
+    if (i == 5) box.open();
+    auto batch = box.index->begin();
+    const std::uint32_t time = i > 5 ? 1000 : now;
+    REQUIRE(batch->put({i, i}, entry(i, time, is_file(i)), as_bytes("h"), {}).has_value());
+    REQUIRE(batch->commit().has_value());
+  }
+  auto batch = box.index->begin();
+  REQUIRE(batch->touch({10, 10}, now, 0).has_value());
+  REQUIRE(batch->touch({9, 9}, now, 0).has_value());
+  for (const std::uint64_t expected : {7, 5, 3, 1, 9}) {
+    CHECK((*batch->evict_oldest(Index::Class::inline_body))->hash == UrlHash{expected, expected});
+  }
+  for (const std::uint64_t expected : {8, 6, 4, 2, 10}) {
+    CHECK((*batch->evict_oldest(Index::Class::file_body))->hash == UrlHash{expected, expected});
+  }
+}
+
+TEST_CASE("a use is recorded once in a while, and at once when the clock was set back") {
+  IndexEntry recorded = entry(1, 1000);
+  CHECK_FALSE(recorded.is_use_due(1599, 600));
+  CHECK(recorded.is_use_due(1600, 600));
+  CHECK(recorded.is_use_due(1000, 0));
+  CHECK(recorded.is_use_due(999, 600));
 }
 
 TEST_CASE("replacing and erasing say what was there, and leave nothing behind in the order of eviction") {

@@ -1,6 +1,9 @@
 #include "proxy/store/store.h"
 
+#include <algorithm>
 #include <cstdio>
+#include <utility>
+#include <vector>
 
 #include "base/random.h"
 #include "proxy/store/error.h"
@@ -200,6 +203,42 @@ TEST_CASE("the disk budget is obeyed, the least recently used go first") {
   box.reopen();
   box.flush();
   CHECK(box->stats().objects == stats.objects);
+}
+
+TEST_CASE(
+    "the object just written is the last to be evicted, also when all were written in the same second") {
+  const TempDir dir;
+  StoreOptions options = options_in(dir);
+  options.disk_bytes_max = 4u << 20;
+  options.index_bytes_max = 2u << 20;
+  std::size_t size = 0, count = 0;
+  SUBCASE("bodies in the index") { size = 8000, count = 250; }
+  SUBCASE("bodies in files") { size = 100'000, count = 60; }
+  StoreBox box(options);
+  // In falling order of their keys: where nothing but the key tells two objects apart, the new one would go.
+  std::vector<std::string> urls;
+  for (std::size_t i = 0; i < count; ++i) urls.push_back("http://e/" + std::to_string(i));
+  const auto key = [&box](const std::string& url) {
+    const UrlHash hash = box->hasher()(url);
+    return std::pair(hash.high, hash.low);
+  };
+  std::sort(urls.begin(), urls.end(), [&](const auto& a, const auto& b) { return key(a) > key(b); });
+  const std::size_t half = count / 2;
+  for (std::size_t i = 0; i < count; ++i) {
+    if (i == half) box.reopen();  // the order goes on where it was
+    box.put(urls[i], pattern(size, i));
+    box.flush();
+    CAPTURE(i);
+    REQUIRE(box.load(urls[i]) != nullptr);
+  }
+  CHECK(box->stats().evicted > 0);
+  // What is left is what was written last, without a gap.
+  const std::size_t left = static_cast<std::size_t>(box->stats().objects);
+  REQUIRE(left < count);
+  for (std::size_t i = 0; i < count; ++i) {
+    CAPTURE(i);
+    CHECK((box.load(urls[i]) != nullptr) == (i >= count - left));
+  }
 }
 
 TEST_CASE("an object used through the RAM tier stays when others are evicted") {
