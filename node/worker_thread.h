@@ -23,7 +23,7 @@ class WorkerThread {
   WorkerThread& operator=(const WorkerThread&) = delete;
 
   // In the order of need: each uses what stands before it.
-  EventLoop loop;
+  EventLoop loop{TimerPrecision::milliseconds};
   std::unique_ptr<dsht::RemoteIndex> index;
   proxy::Worker* proxy = nullptr;  // the daemon's, since workers know each other
   std::unique_ptr<dnsd::Server> dns;

@@ -17,11 +17,11 @@ timeval to_timeval(Duration delay) {
   return {static_cast<time_t>(us / 1'000'000), static_cast<suseconds_t>(us % 1'000'000)};
 }
 
-EventBasePtr make_base() {
+EventBasePtr make_base(TimerPrecision precision) {
   event_config* config = event_config_new();
   // Each base is used by its own thread only (others wake it by eventfd), so libevent needs no locks.
   event_config_set_flag(config, EVENT_BASE_FLAG_NOLOCK);
-  event_config_set_flag(config, EVENT_BASE_FLAG_PRECISE_TIMER);
+  if (precision == TimerPrecision::microseconds) event_config_set_flag(config, EVENT_BASE_FLAG_PRECISE_TIMER);
   EventBasePtr base(event_base_new_with_config(config));
   event_config_free(config);
   BASE_CHECK(base != nullptr);
@@ -30,8 +30,8 @@ EventBasePtr make_base() {
 
 }  // namespace
 
-EventLoop::EventLoop(std::size_t mailbox_max)
-    : base_(make_base()), wake_(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)), mailbox_max_(mailbox_max) {
+EventLoop::EventLoop(TimerPrecision precision, std::size_t mailbox_max)
+    : base_(make_base(precision)), wake_(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)), mailbox_max_(mailbox_max) {
   BASE_CHECK(wake_.is_open());
   wake_event_.reset(event_new(
       base_.get(), wake_.get(), EV_READ | EV_PERSIST,

@@ -214,7 +214,7 @@ TEST_CASE("the node may go before the worker's index: its calls end by their bud
 }
 
 TEST_CASE("a full mailbox, or too many calls, is answered overloaded, in a later turn") {
-  EventLoop control(1);
+  EventLoop control(TimerPrecision::microseconds, 1);
   DiskPool disk{1, 16};
   EventLoop worker;
   UdpNode node(control, disk, fresh_identity(), on_loopback());

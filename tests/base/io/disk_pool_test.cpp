@@ -46,7 +46,7 @@ TEST_CASE("a full queue refuses work and calls nothing; work without an answer i
 }
 
 TEST_CASE("an answer arrives although the loop's mailbox is full, and no thread waits for room") {
-  EventLoop loop(1);
+  EventLoop loop(TimerPrecision::microseconds, 1);
   int answers = 0;
   REQUIRE(loop.post([] {}));  // full, and nobody turns the loop
   {

@@ -52,7 +52,7 @@ TEST_CASE("posts of other threads arrive, each thread's in its order") {
 }
 
 TEST_CASE("a full mailbox refuses a post, but takes an answer and stop()") {
-  EventLoop loop(2);
+  EventLoop loop(TimerPrecision::microseconds, 2);
   int ran = 0;
   CHECK(loop.post([&] { ++ran; }));
   CHECK(loop.post([&] { ++ran; }));

@@ -145,7 +145,7 @@ class TestNode {
     BASE_CHECK(store.has_value());
     store_ = std::move(*store);
     for (std::size_t i = 0; i < workers; ++i) {
-      loops_.push_back(std::make_unique<EventLoop>());
+      loops_.push_back(std::make_unique<EventLoop>(TimerPrecision::milliseconds));
       if (table != nullptr) indexes_.push_back(std::make_unique<FakeIndex>(*loops_.back(), *table, self));
       workers_.push_back(std::make_unique<Worker>(
           WorkerParts{*loops_.back(), options_, *store_, *pool_,
