@@ -35,7 +35,7 @@ namespace reef::proxy {
 struct StoredId {
   std::uint64_t boot = 0;
   std::uint64_t serial = 0;
-  auto operator<=>(const StoredId&) const = default;
+  auto operator<=>(const StoredId&) const = default;  // NOLINT: clang-tidy 14 takes the 0 in it for a pointer
 };
 
 struct IndexEntry {
