@@ -47,7 +47,8 @@ int run(int argc, char** argv) {
 
   std::vector<std::unique_ptr<EventLoop>> loops;
   EventLoop home;
-  for (std::size_t i = 0; i < count; ++i) loops.push_back(std::make_unique<EventLoop>(TimerPrecision::milliseconds));
+  for (std::size_t i = 0; i < count; ++i)
+    loops.push_back(std::make_unique<EventLoop>(TimerPrecision::milliseconds));
   DiskPool disk(2, 1024);
   StoreOptions store_options;
   store_options.directory = argv[2];
