@@ -260,6 +260,16 @@ def healthy(health):
     return reasons
 
 
+EXIT_UNTRUSTED = 3  # of one run, within scripts/wan: it shows nothing, whatever came out
+
+
+def exit_status(problems, health):
+    """0: it showed what it is for. EXIT_UNTRUSTED: the emulator could not keep time, so nothing follows. Otherwise 1."""
+    if healthy(health):
+        return EXIT_UNTRUSTED
+    return 1 if problems else 0
+
+
 def short_health(health):
     return {"late_ms_p99": health["late_ms_p99"], "cpu_share": health["cpu_share"], "overruns": health["overruns"],
             "very_late": health["very_late"], "unread": health["unread"], "late_ms_p50": health["late_ms_p50"], "late_ms_max": health["late_ms_max"],

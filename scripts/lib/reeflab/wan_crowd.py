@@ -14,7 +14,7 @@ import pathlib
 
 from .plot import Chart
 from .report import LOCAL, ORIGIN, PEER, Progress, environment, percentiles, table, write_json
-from .wan import healthy, short_health
+from .wan import exit_status, healthy, short_health
 from .wan_stage import ORIGIN_HOST, Stage, add_stage_arguments, make_pages
 
 PAGES, FILES, FILE_BYTES = 4, 3, 41_000
@@ -122,7 +122,7 @@ def main(options):
     if options.plot:
         for path in plot(options.plot, result, answers, direct, independent):
             print(f"wrote {path}")
-    return 1 if problems else 0
+    return exit_status(problems, health)
 
 
 def parts(answers):

@@ -14,7 +14,7 @@ import time
 from .node import wait_until
 from .plot import Chart
 from .report import LOCAL, Progress, environment, percentiles, table, write_json
-from .wan import healthy, short_health
+from .wan import exit_status, healthy, short_health
 from .wan_crowd import FILE_BYTES, FILES, PAGES, PATIENCE_S, shares
 from .wan_stage import Stage, add_stage_arguments, make_pages
 
@@ -104,7 +104,7 @@ def main(options):
     if options.plot:
         for path in plot(options.plot, result, answers, victim, killed_s):
             print(f"wrote {path}")
-    return 1 if problems else 0
+    return exit_status(problems, health)
 
 
 def was_at(answer, victim, killed_s):

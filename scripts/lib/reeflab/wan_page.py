@@ -14,7 +14,7 @@ import time
 import zlib
 
 from .report import Progress, environment, table, write_json
-from .wan import healthy, short_health
+from .wan import exit_status, healthy, short_health
 from .wan_stage import CORALIZED_HOST, File, Stage, add_stage_arguments
 
 IMAGES = 8
@@ -122,4 +122,4 @@ def main(options):
         write_json(options.json, {"experiment": "page", "url": url, "client": client.name, "seconds": round(seconds, 2),
                                   "objects": len(site), "origin_fetches": sum(counts[f.path] for f in site),
                                   "problems": problems, "health": short_health(health), "on": environment()})
-    return 1 if problems else 0
+    return exit_status(problems, health)

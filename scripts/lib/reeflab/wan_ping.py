@@ -5,13 +5,12 @@ import struct
 import time
 
 from .report import percentile, table, write_json, environment, Progress
-from .wan import World, inside, healthy, short_health
+from .wan import World, exit_status, inside, healthy, short_health
 
 # Beyond its one-way paths a ping waits for both kernels and two turns of the emulator.
 ERROR_MS_MAX = 1.0       # of the median of a pair's pings
 HOP_ERROR_MS_MAX = 2.0   # of one traceroute probe
 TRACES_MAX = 3           # one probe may meet a moment when the machine was busy; it is then traced again
-RUNS_MAX = 3             # a run that the machine's other work spoilt is thrown away, which is said
 
 
 def add_arguments(parser):
@@ -72,21 +71,17 @@ def check_trace(world, a, b, method):
 
 
 def main(options):
-    for attempt in range(1, RUNS_MAX + 1):
-        problems, health_problems, figures = measure(options)
-        if problems or not health_problems or attempt == RUNS_MAX:
-            break
-        print(f"THROWN AWAY (run {attempt} of {RUNS_MAX}): {'; '.join(health_problems)}\n")
-    problems += health_problems
+    problems, health, figures = measure(options)
+    problems += [f"not to be trusted: {reason}" for reason in healthy(health)]
     for problem in problems:
         print(f"WRONG: {problem}")
     if options.json:
-        write_json(options.json, dict(figures, problems=problems, runs=attempt, on=environment()))
-    return 1 if problems else 0
+        write_json(options.json, dict(figures, problems=problems, on=environment()))
+    return exit_status(problems, health)
 
 
 def measure(options):
-    """(what contradicts the model, why the run is not to be trusted, figures)"""
+    """(what contradicts the model, the emulator's health, figures)"""
     source = random.Random(options.seed)
     rows, errors, problems = [], [], []
     hop_errors = []
@@ -124,4 +119,4 @@ def measure(options):
     figures = {"experiment": "ping", "pairs": len(rows), "error_ms_p50": percentile(errors, 50),
                "error_ms_max": max(errors, default=None), "hop_error_ms_max": max(hop_errors),
                "health": short_health(health)}
-    return problems, healthy(health), figures
+    return problems, health, figures
