@@ -14,7 +14,7 @@
 namespace reef::node {
 namespace {
 
-using Json = nlohmann::json;
+using Json = nlohmann::ordered_json;  // keeps the order in which the node wrote it
 
 constexpr long kTimeoutSeconds = 30;
 

@@ -53,6 +53,12 @@ constexpr NamedStat kProxyStats[] = {
     {"origin_bytes", &proxy::Stats::origin_bytes},
 };
 
+// What strangers put into a request may come back in a message: bytes that are not UTF-8 are replaced, never
+// thrown at.
+std::string text_of(const Json& value) {
+  return value.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
 Json proxy_json(const std::vector<std::unique_ptr<WorkerThread>>& workers) {
   Json out = Json::object();
   for (const NamedStat& stat : kProxyStats) {
@@ -172,7 +178,7 @@ std::string status_json(const StatusSource& source) {
                     {"store", store_json(source.store.stats())},
                     {"dsht", dsht_json(source.dsht.core().counters())},
                     {"dns", dns_json(source.workers)}};
-  return out.dump() + "\n";
+  return text_of(out);
 }
 
 std::string peers_json(const std::vector<dsht::Neighbour>& neighbours, TimePoint now) {
@@ -187,18 +193,16 @@ std::string peers_json(const std::vector<dsht::Neighbour>& neighbours, TimePoint
                      {"rtt_ms", rtt_or_null(neighbour.rtt)},
                      {"heard_s", to_ms(now - neighbour.heard_at) / 1000}});
   }
-  return Json{{"peers", std::move(peers)}}.dump() + "\n";
+  return text_of(Json{{"peers", std::move(peers)}});
 }
 
 std::string found_json(const dsht::Found& found) {
   Json values = Json::array();
   for (const dsht::Value& value : found.values) values.push_back(value_json(value));
-  return Json{{"values", std::move(values)},
-              {"level", found.level},
-              {"hops", found.hops},
-              {"end", end_text(found.end)}}
-             .dump() +
-         "\n";
+  return text_of(Json{{"values", std::move(values)},
+                      {"level", found.level},
+                      {"hops", found.hops},
+                      {"end", end_text(found.end)}});
 }
 
 std::string trace_json(const probe::TraceResult& trace) {
@@ -208,11 +212,10 @@ std::string trace_json(const probe::TraceResult& trace) {
                     {"address", hop.address ? Json(to_string(*hop.address)) : Json(nullptr)},
                     {"rtt_ms", hop.address ? Json(to_ms(hop.rtt)) : Json(nullptr)}});
   }
-  return Json{{"hops", std::move(hops)}, {"end", probe::to_string(trace.end)}, {"took_ms", to_ms(trace.took)}}
-             .dump() +
-         "\n";
+  return text_of(
+      Json{{"hops", std::move(hops)}, {"end", probe::to_string(trace.end)}, {"took_ms", to_ms(trace.took)}});
 }
 
-std::string error_json(std::string_view text) { return Json{{"error", text}}.dump() + "\n"; }
+std::string error_json(std::string_view text) { return text_of(Json{{"error", text}}); }
 
 }  // namespace reef::node

@@ -188,6 +188,9 @@ def the_command_line_talks_to_the_node(directory):
         connection = http.client.HTTPConnection("127.0.0.1", node.admin_port, timeout=10)
         connection.request("GET", "/api/status", headers={"Host": "evil.example"})
         check(connection.getresponse().status == 403, "the admin listener refuses a foreign Host")
+        for path in ("/api/trace?address=%ff%fe", "/api/dht/get?name=%ff&domain=%ff", "/api/trace"):
+            status, body = node.admin(path)
+            check(status == 400 and "error" in json.loads(body), f"nonsense gets an answer: {path} {body}")
 
 
 def a_drain_lets_a_running_response_end(directory):
