@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """What scripts/run starts and says: the node becomes ready, the banner's own curl line works with a local web
 server and is a hit the second time, SIGTERM ends it with 0, and wrong settings are reefd's one line and exit 2."""
+import json
 import os
 import pathlib
 import re
@@ -8,6 +9,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import urllib.request
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "scripts" / "lib"))
@@ -57,6 +59,7 @@ def a_node_in_the_foreground(directory, env):
             status, headers, got = curl(url)
             check(status == 200 and got == body, f"the first request brings the right bytes (status {status})")
             check("fwd=" in headers.get("cache-status", ""), f"from the origin: {headers.get('cache-status')}")
+            wait_until(lambda: admin_status()["proxy"]["fills_open"] == 0, 10, "the fill's end")
             status, headers, got = curl(url)
             check(status == 200 and got == body, f"so does the second (status {status})")
             check("; hit" in headers.get("cache-status", ""), f"from the cache: {headers.get('cache-status')}")
@@ -69,6 +72,11 @@ def a_node_in_the_foreground(directory, env):
             if process.poll() is None:
                 process.terminate()
                 process.wait(30)
+
+
+def admin_status():
+    with urllib.request.urlopen("http://127.0.0.21:18092/api/status", timeout=10) as answer:
+        return json.load(answer)
 
 
 def a_detached_node(directory, env):
