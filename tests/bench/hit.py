@@ -207,6 +207,7 @@ def run(options):
         for name in ("reef", "nginx"):
             row[name] = {key: round(statistics.median(r[key] for r in runs[name, size]), 2)
                          for key in ("requests_per_s", "cpu_us")}
+            row[name]["rounds_cpu_us"] = [round(r["cpu_us"], 2) for r in runs[name, size]]
             row[name]["errors"] = sum(r["errors"] for r in runs[name, size])
         row["cpu_ratio"] = round(statistics.median(
             a["cpu_us"] / b["cpu_us"] for a, b in zip(runs["reef", size], runs["nginx", size])), 3)

@@ -256,7 +256,7 @@ def healthy(health):
         reasons.append(f"the emulator used {health['cpu_share']:.2f} of a core (at most 0.7)")
     if health["overruns"] > 0:
         reasons.append(f"{health['overruns']} packets lost in the emulator ({health['unread']} of them unread by it) or "
-                       f"more than 50 ms late ({health['very_late']}; at most {health['late_ms_max']:.0f} ms); none allowed")
+                       f"more than 20 ms late ({health['very_late']}; at most {health['late_ms_max']:.0f} ms); none allowed")
     return reasons
 
 

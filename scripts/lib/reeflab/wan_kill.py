@@ -100,7 +100,7 @@ def main(options):
     for problem in problems:
         print(f"WRONG: {problem}")
     if options.json:
-        write_json(options.json, result)
+        write_json(options.json, dict(result, thrown_away=options.thrown_away))
     if options.plot:
         for path in plot(options.plot, result, answers, victim, killed_s):
             print(f"wrote {path}")

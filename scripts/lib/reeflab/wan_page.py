@@ -119,7 +119,7 @@ def main(options):
     for problem in problems:
         print(f"WRONG: {problem}")
     if options.json:
-        write_json(options.json, {"experiment": "page", "url": url, "client": client.name, "seconds": round(seconds, 2),
+        write_json(options.json, {"experiment": "page", "thrown_away": options.thrown_away, "url": url, "client": client.name, "seconds": round(seconds, 2),
                                   "objects": len(site), "origin_fetches": sum(counts[f.path] for f in site),
                                   "problems": problems, "health": short_health(health), "on": environment()})
     return exit_status(problems, health)

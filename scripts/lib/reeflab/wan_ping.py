@@ -76,7 +76,7 @@ def main(options):
     for problem in problems:
         print(f"WRONG: {problem}")
     if options.json:
-        write_json(options.json, dict(figures, problems=problems, on=environment()))
+        write_json(options.json, dict(figures, problems=problems, thrown_away=options.thrown_away, on=environment()))
     return exit_status(problems, health)
 
 

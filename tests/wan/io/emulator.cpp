@@ -17,7 +17,7 @@ namespace {
 constexpr Duration kStep = std::chrono::microseconds(10);
 // A delivery so late that the emulator was stalled, rather than interrupted: a virtual machine's host takes
 // the CPU away for several milliseconds now and then.
-constexpr Duration kVeryLate = std::chrono::milliseconds(50);
+constexpr Duration kVeryLate = std::chrono::milliseconds(20);
 // Packets read from one host in a turn, so that a flood of one does not make the others late.
 constexpr int kReadsPerTurn = 32;
 constexpr std::uint64_t kSignalTag = ~0ull;
