@@ -10,7 +10,7 @@ from .wan import World, exit_status, inside, healthy, short_health
 # Beyond its one-way paths a ping waits for both kernels and two turns of the emulator.
 ERROR_MS_MAX = 1.0       # of the median of a pair's pings
 HOP_ERROR_MS_MAX = 2.0   # of one traceroute probe
-TRACES_MAX = 3           # one probe may meet a moment when the machine was busy; it is then traced again
+TRIES_MAX = 3            # a pair measured when the machine was busy is measured again
 
 
 def add_arguments(parser):
@@ -59,7 +59,7 @@ def check_trace(world, a, b, method):
     expected = [(None if r["silent"] else r["address"], r["rtt_ms"]) for r in route["routers"]]
     expected.append((b.address, route["rtt_ms"]))
     least = None
-    for _ in range(TRACES_MAX):
+    for _ in range(TRIES_MAX):
         seen = traceroute(world, a, b, method)
         if [address for address, _ in seen] != [address for address, _ in expected]:
             return len(seen), f"saw {[x for x, _ in seen]}, the model has {[x for x, _ in expected]}", 0.0
@@ -92,8 +92,15 @@ def measure(options):
         for i in range(options.pairs):
             a, b = source.sample(world.hosts, 2)
             progress.update(f"pair {i + 1} of {options.pairs}")
+            times = []
             model = world.command(f"route {a.name} {b.name}")["rtt_ms"]
-            times = ping(a, b, options.count, v6=i % 4 == 3)
+            # What disturbs the machine only ever adds: of several medians the least is nearest to what is emulated,
+            # and an error of the emulator is in all of them.
+            for _ in range(TRIES_MAX):
+                again = ping(a, b, options.count, v6=i % 4 == 3)
+                times = again if not times or len(again) < options.count else min(times, again, key=lambda t: percentile(t, 50))
+                if len(again) < options.count or percentile(times, 50) - model <= ERROR_MS_MAX:
+                    break
             method = methods[i % len(methods)]
             hops, wrong, hop_error = check_trace(world, a, b, method)
             if len(times) != options.count:
