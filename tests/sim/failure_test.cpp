@@ -54,7 +54,7 @@ TEST_CASE(
   for (const Key& key : keys) {
     bool exists = false;
     for (Host host = 0; host < network.size() && !exists; ++host) {
-      exists = network.is_up(host) && !network.node(host).storage().live(network.now(), key).empty();
+      exists = network.is_up(host) && !network.node(host).storage(0).live(network.now(), key).empty();
     }
     exist += exists;  // all three holders are dead with a chance of 0.8 %
     get_later(network, key, gets, 4s);

@@ -53,7 +53,7 @@ TEST_CASE("1,000 nodes join through one seed and find at least 99.9 % of 10,000 
     network.put(some_host(network), key, as_bytes(text), 10min, [&, key, text](bool ok) {
       stored += ok;
       const TimePoint asked = network.now();
-      network.get(some_host(network), key, 5s, [&, text, asked](dsht::Found result) {
+      network.get(some_host(network), key, 5s, [&, text, asked](const dsht::Found& result) {
         took.push_back(network.now() - asked);
         found += result.end == dsht::WalkEnd::found;
         right += !result.values.empty() && as_text(result.values[0].data) == text;
