@@ -19,8 +19,11 @@
 #include <vector>
 
 #include "base/random.h"
+#include "dsht/clusters.h"
 #include "dsht/counters.h"
+#include "dsht/credentials.h"
 #include "dsht/index.h"
+#include "dsht/load_meter.h"
 #include "dsht/messages.h"
 #include "dsht/rate_limit.h"
 #include "dsht/routing_table.h"
@@ -37,20 +40,35 @@ struct NodeOptions {
   Services services = 0;
 
   RoutingTableOptions table;
-  StorageOptions storage;
+  StorageOptions storage;  // of each level
+  LoadMeterOptions load;
+  ClusterOptions clusters;
   RateLimitOptions rate_limit;
+  Level levels = kLevels;  // 1: no clusters, everything at level 0
 
-  int alpha = 3;                 // requests in flight per walk
-  std::size_t replicas = 3;      // nodes that store a value (r)
-  std::size_t get_width = 4;     // closest nodes that must have nothing before a get gives up
-  std::size_t reply_values = 8;  // values in one reply
-  int find_attempts = 2;         // sends of one FIND or PING before its node counts as dead
-  int store_attempts = 3;        // sends of one STORE, ANNOUNCE, WITHDRAW or HANDOVER
+  // b: bits of the key that a hop of a put corrects. A get goes straight (0): it adds no load worth bounding,
+  // since a node that finds a key hot remembers what it was told.
+  int put_bits = 1;
+  int get_bits = 0;
+  int alpha = 3;                 // requests in flight per get or announcement at level 0
+  int alpha_near = 2;            // and at levels 1 and 2
+  int put_window = 1;            // and per put on its way
+  std::size_t replicas = 3;      // nodes that store a value at level 0 (r); one at the others
+  std::size_t get_width = 4;     // closest nodes at level 0 that must have nothing before a get gives up
+  std::size_t near_width = 2;    // and at levels 1 and 2, before it goes on outwards
+  std::size_t reply_values = 4;  // values in one reply
+  // A node that is asked for a key more often than this in a minute says that it is hot; the asker then
+  // remembers the values for hot_memory.
+  std::size_t hot_gets = 60;
+  Duration hot_memory = std::chrono::seconds(15);
+  int find_attempts = 2;   // sends of one FIND or PING before its node counts as dead
+  int store_attempts = 3;  // sends of one STORE, ANNOUNCE, WITHDRAW or HANDOVER
 
   Duration first_timeout_max = std::chrono::seconds(1);  // of a contact that never answered us
   Duration walk_max = std::chrono::seconds(10);          // a walk ends by then, whatever its budget
   std::size_t walks_max = 2048;
   std::size_t rpcs_max = 16384;
+  double signatures_per_second = 500;  // checked or made for others; beyond it they are refused
 
   Duration tick = std::chrono::seconds(5);
   // DNS answers want contacts heard first-hand within the last minute: the k closest by id and by RTT are.
@@ -61,6 +79,8 @@ struct NodeOptions {
   Duration self_refresh_min = std::chrono::seconds(1);
   Duration self_refresh_max = std::chrono::minutes(10);
   std::size_t unverified_pings_max = 64;  // in flight, to nodes that asked us something
+
+  std::chrono::seconds hint_ttl = std::chrono::hours(1);  // hints are put again after half of it
 
   Duration join_retry_min = std::chrono::milliseconds(500);
   Duration join_retry_max = std::chrono::seconds(30);
@@ -77,9 +97,22 @@ struct SendDatagram {
   Endpoint to;
   Bytes data;
 };
+// One request of a walk, for whoever wants to see its way.
+struct TraceStep {
+  enum class Outcome : std::uint8_t { waiting, contacts, values, timed_out };
+  Level level = 0;
+  Contact contact;
+  int hops = 0;                 // requests in a row that led to it, itself among them
+  int bits = 0;                 // of the key that it shares
+  Duration sent_after{};        // the beginning of the walk
+  std::optional<Duration> rtt;  // of the answer
+  Outcome outcome = Outcome::waiting;
+  std::size_t named = 0;  // contacts that it named
+};
 struct GetDone {
   WalkId walk = 0;
   Found found;
+  std::vector<TraceStep> steps;  // only if asked for
 };
 struct PutDone {
   WalkId walk = 0;
@@ -93,20 +126,45 @@ struct Joined {};     // the network was found, and our place in it
 struct LeaveDone {};  // values are handed over and neighbours told; the socket may be closed
 using Action = std::variant<SendDatagram, GetDone, PutDone, AnnounceDone, Joined, LeaveDone>;
 
+struct GetOptions {
+  LevelMask levels = 0b111;  // where to look
+  bool trace = false;
+};
+
 struct NodesQuery {
-  Level level = 0;
+  Level level = 0;  // in our cluster of that level
   std::size_t count = 8;
   Services services = 0;                 // all of these
   std::optional<NodeId> target;          // closest ids first; otherwise least RTT first
+  std::optional<IpAddress> near;         // or those in its /24 (/48) first, then least RTT
   std::optional<Duration> heard_within;  // answered us no longer ago than this
+};
+
+struct ClusterStatus {
+  ClusterId id;
+  double estimated_nodes = 1;
+  std::chrono::seconds age{};
+  TimePoint joined_at{};
+  std::size_t contacts = 0;            // known members
+  std::optional<double> share_within;  // of the members measured, within the threshold
+  std::uint64_t switches = 0;
+};
+
+// Which of our clusters somebody at an address would be in, as far as we can tell.
+struct LevelVerdict {
+  enum class Source : std::uint8_t { unknown, same_prefix, measured };
+  Level level = 0;
+  Source source = Source::unknown;
+  std::optional<Duration> rtt;
 };
 
 class Node {
  public:
   // `secret`: from the secure source; it makes transaction ids and write tokens unforgeable. `random` need
-  // not be.
-  Node(const NodeOptions& options, const NodeId& self, NetworkId network, const SipKey& secret, Random random,
-       TimePoint now);
+  // not be. `credentials` must outlive the node. `first_sequence`: greater than any sequence that this
+  // identity used before; milliseconds since 1970 will do.
+  Node(const NodeOptions& options, const Credentials& credentials, NetworkId network, const SipKey& secret,
+       Random random, TimePoint now, std::uint64_t first_sequence);
 
   // ---- input
   void on_datagram(TimePoint now, const Endpoint& from, ByteView payload);
@@ -122,16 +180,23 @@ class Node {
 
   // ---- the index (dsht/index.h). Each returns the id under which its answer comes: GetDone, AnnounceDone,
   // PutDone.
-  WalkId get(TimePoint now, const Key& key, Duration budget);
+  WalkId get(TimePoint now, const Key& key, Duration budget, const GetOptions& how = {});
   // The announcement itself goes on when the budget is spent, so that later ones find it.
   WalkId announce(TimePoint now, const Key& key, ByteView value, std::chrono::seconds ttl, Duration budget);
   WalkId put(TimePoint now, const Key& key, ByteView value, std::chrono::seconds ttl);
   WalkId withdraw(TimePoint now, const Key& key);  // ends with PutDone: whether somebody had it
 
+  // Where we are, as keys of the hint domain (dsht/hints.h): we are put under them, in place of those given
+  // before, and whoever stands there already may be near.
+  void set_hints(TimePoint now, std::vector<Key> hints);
+
   // ---- what it knows
   [[nodiscard]] const NodeId& id() const { return self_; }
   // From our own knowledge, ourselves not among them.
   [[nodiscard]] std::vector<Neighbour> nodes(TimePoint now, const NodesQuery& query) const;
+  // How near somebody at that address is to us.
+  [[nodiscard]] LevelVerdict level_of(TimePoint now, const IpAddress& address) const;
+  [[nodiscard]] ClusterStatus cluster(TimePoint now, Level level) const;  // 1 or 2
   [[nodiscard]] bool is_joined() const { return joined_; }
   [[nodiscard]] std::size_t contact_count() const { return table_.size(); }
   // How most of those who answered us lately see us.
@@ -139,7 +204,7 @@ class Node {
   // 90th percentile of the RTTs to our contacts; nullopt before there is one.
   [[nodiscard]] std::optional<Duration> rtt_p90() const;
   [[nodiscard]] const RoutingTable& table() const { return table_; }
-  [[nodiscard]] const Storage& storage() const { return storage_; }
+  [[nodiscard]] const Storage& storage(Level level) const { return storage_[level]; }
   [[nodiscard]] const NodeCounters& counters() const { return counters_; }
 
   // What is to be done since the last call, in order; `out` is replaced.

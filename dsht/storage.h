@@ -23,10 +23,12 @@
 #include "base/random.h"
 #include "base/siphash.h"
 #include "base/time.h"
+#include "dsht/messages.h"
 
 namespace reef::dsht {
 
 struct StorageOptions {
+  std::size_t full_at = 4;  // M
   std::size_t values_per_key_max = 64;
   std::size_t values_max = 262'144;
   std::size_t bytes_max = 64 << 20;  // data and bookkeeping of all values, estimated
@@ -35,26 +37,31 @@ struct StorageOptions {
 
 struct StoredValue {
   NodeId publisher;
-  Bytes data;
+  Record record;        // whose signature was checked by the caller
   TimePoint arrived{};  // its place in the order
   TimePoint expires{};
-  bool provisional = false;
 };
 
 class Storage {
  public:
-  enum class Outcome { stored, renewed, full };
+  enum class Outcome { stored, renewed, full, old, withdrawn, absent };
 
   Storage(const StorageOptions& options, const SipKey& secret);
 
-  // A publisher's own word. `ttl` is clamped to ttl_max; zero or less stores nothing (full).
-  Outcome put(TimePoint now, const Key& key, const NodeId& publisher, ByteView data, std::chrono::seconds ttl,
-              bool provisional);
+  // A publisher's own word; its life is the record's ttl, clamped to ttl_max. A record of no life takes the
+  // publisher's value back (`withdrawn`, or `absent`). A record whose sequence is less than that of the one
+  // held is old news and changes nothing (`old`); the same one again is `renewed` and its life is not
+  // prolonged.
+  Outcome put(TimePoint now, const Key& key, const NodeId& publisher, const Record& record);
   // A copy from another node that held it: it takes the place of its arrival time. It never displaces what we
-  // know first-hand and better: a complete value stays complete, and of two arrivals the earlier counts.
+  // know first-hand and better: of two records the one with the greater sequence counts, of two arrivals the
+  // earlier.
   Outcome merge(TimePoint now, const Key& key, const StoredValue& value);
-  // False when there was nothing.
-  bool withdraw(const Key& key, const NodeId& publisher);
+
+  // Full for a value of that ttl: `full_at` or more complete values will live at least half as long as it
+  // (NSDI 2004, §4.1).
+  [[nodiscard]] bool is_full(TimePoint now, const Key& key, std::chrono::seconds ttl) const;
+  [[nodiscard]] std::size_t count(const Key& key) const;  // of values, over or not
 
   // All live values, in order of arrival. Valid until the storage changes.
   [[nodiscard]] std::vector<const StoredValue*> live(TimePoint now, const Key& key) const;

@@ -1,0 +1,109 @@
+// Which clusters a node is in. Decides; sends nothing (NSDI 2004, §4.2; IPTPS 2003, §3).
+//
+// A level-2 cluster is a set of nodes within 20 ms of each other, a level-1 cluster within 60 ms. Nobody
+// administers them: a node founds one of its own and joins better ones that it hears of, in descriptions on
+// every message and by asking those members that it heard of for more. All RTTs are our own measurements.
+//
+// A cluster is *acceptable* if at least `accept_share` of a sample of its members are within the level's
+// threshold. Among acceptable ones a node prefers the larger, if the binary logarithms of their sizes differ
+// by more than Δ, else the one with the lower id. Δ is a square wave over the age of the younger of the two: 0
+// in even hours, 2 in odd ones, so that clusters of about the same size merge (ids decide for all alike) and
+// yet do not flap. A node whose own cluster is no longer acceptable to it (less than `keep_share`) leaves it
+// for the best acceptable one, else founds a new one; a cluster that has become two (its parts moved apart)
+// splits around its centre: those near the member closest to the cluster id take one successor id, the others
+// another, both derived from the old one, so that each side stays together.
+//
+// Who leaves a cluster keeps serving it for `serve_left`. Not thread-safe, no I/O.
+#pragma once
+
+#include <array>
+#include <optional>
+#include <variant>
+#include <vector>
+
+#include "base/id.h"
+#include "base/random.h"
+#include "base/time.h"
+#include "dsht/contact.h"
+#include "dsht/messages.h"
+
+namespace reef::dsht {
+
+struct ClusterOptions {
+  std::array<Duration, kLevels> threshold = {Duration::max(), std::chrono::milliseconds(60),
+                                             std::chrono::milliseconds(20)};
+  double accept_share = 0.8;
+  double keep_share = 0.5;
+  std::size_t sample_size = 12;  // members remembered per cluster
+  // Fewer measured members than this (or than the cluster has) say nothing about it.
+  std::size_t sample_min = 4;
+  std::size_t candidates_max = 8;  // clusters remembered per level; the least promising gives way
+  // Decisions come often at first (first_decision, doubling), then once a period.
+  Duration first_decision = std::chrono::seconds(5);
+  Duration decision_period = std::chrono::minutes(5);
+  Duration forget_after = std::chrono::minutes(30);  // a candidate or a member that was not heard of
+  Duration serve_left = std::chrono::minutes(30);
+  std::size_t measures_per_decision = 16;  // pings asked for, per level
+};
+
+// What the owner is to do. Its results come back through heard().
+struct AskMembers {  // SAMPLE to `via` for members of `cluster`
+  Level level = 0;
+  ClusterId cluster;
+  Contact via;
+};
+struct MeasureRtt {  // PING
+  Contact contact;
+};
+struct ClusterChanged {
+  Level level = 0;
+  ClusterId from;
+  ClusterId to;
+  enum class Why : std::uint8_t { preferred, not_acceptable, split, founded } why{};
+};
+using ClusterAction = std::variant<AskMembers, MeasureRtt, ClusterChanged>;
+[[nodiscard]] const char* to_string(ClusterChanged::Why why);
+
+class Clusters {
+ public:
+  // Founds a cluster of its own at both levels.
+  Clusters(const ClusterOptions& options, const NodeId& self, Random random, TimePoint now);
+
+  // ---- what it is told
+  // `contact` says that it is in these clusters (levels 1 and 2). `rtt`: the least that we measured to it
+  // lately, nullopt if we did not.
+  void heard(TimePoint now, const Contact& contact, const std::array<ClusterDescription, 2>& clusters,
+             std::optional<Duration> rtt);
+  // Named as a member of that cluster by somebody else: worth measuring, no more.
+  void named(TimePoint now, Level level, const ClusterId& cluster, const Contact& contact);
+  // It does not answer.
+  void lost(const NodeId& id);
+  // About how many nodes our cluster of that level has, ourselves among them.
+  void set_size(Level level, double nodes);
+
+  // ---- time
+  [[nodiscard]] TimePoint next_deadline() const;
+  void on_deadline(TimePoint now, std::vector<ClusterAction>& out);  // appends
+
+  // ---- what it says
+  [[nodiscard]] const ClusterId& id(Level level) const;  // 1 or 2
+  // For the header of a message: id, size and age of our clusters.
+  [[nodiscard]] std::array<ClusterDescription, 2> describe(TimePoint now) const;
+  // Ours at that level, or one that we left lately.
+  [[nodiscard]] bool serves(TimePoint now, Level level, const ClusterId& cluster) const;
+  // The levels at which a node with these clusters shares ours; level 0 always.
+  [[nodiscard]] std::uint8_t shared_with(const std::array<ClusterDescription, 2>& clusters) const;
+  // Share of the members sampled that are within the threshold; nullopt while too few are measured.
+  [[nodiscard]] std::optional<double> share_within(Level level) const;
+  [[nodiscard]] std::uint64_t switches(Level level) const;  // so far
+  [[nodiscard]] TimePoint joined_at(Level level) const;     // our present cluster
+
+  // A larger cluster, or at about the same size the one with the lower id; `age`: of the younger one.
+  [[nodiscard]] static bool prefers(const ClusterDescription& candidate, const ClusterDescription& current);
+  // Δ for an age.
+  [[nodiscard]] static double hysteresis(std::chrono::seconds age);
+
+ private:
+};
+
+}  // namespace reef::dsht
