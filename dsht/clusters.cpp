@@ -150,6 +150,14 @@ std::optional<double> Clusters::share_within(Level level) const {
 
 std::uint64_t Clusters::switches(Level level) const { return state(level).switches; }
 
+std::vector<Contact> Clusters::members(Level level) const {
+  std::vector<Contact> out;
+  for (const ClusterView::Member& member : view_.members()) {
+    if (member.slot[level - 1] == ClusterView::kOurs) out.push_back(member.contact);
+  }
+  return out;
+}
+
 TimePoint Clusters::joined_at(Level level) const { return start_ + WholeSeconds(state(level).joined); }
 
 double Clusters::hysteresis(std::chrono::seconds age) {

@@ -104,8 +104,9 @@ class Clusters {
   [[nodiscard]] std::uint8_t shared_with(const std::array<ClusterDescription, 2>& clusters) const;
   // Share of the members sampled that are within the threshold; nullopt while too few are measured.
   [[nodiscard]] std::optional<double> share_within(Level level) const;
-  [[nodiscard]] std::uint64_t switches(Level level) const;  // so far
-  [[nodiscard]] TimePoint joined_at(Level level) const;     // our present cluster
+  [[nodiscard]] std::uint64_t switches(Level level) const;        // so far
+  [[nodiscard]] TimePoint joined_at(Level level) const;           // our present cluster
+  [[nodiscard]] std::vector<Contact> members(Level level) const;  // of it, as far as sampled
 
   // A larger cluster, or at about the same size the one with the lower id; `age`: of the younger one.
   [[nodiscard]] static bool prefers(const ClusterDescription& candidate, const ClusterDescription& current);
