@@ -42,6 +42,8 @@ struct Found {
   Level level = 0;  // where they were found
   int hops = 0;
   WalkEnd end = WalkEnd::exhausted;
+  // How far it came: leading bits of the key that the closest node which answered shares; -1: nobody did.
+  int reached_bits = -1;
 };
 
 // The answer to an announcement.

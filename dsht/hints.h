@@ -1,0 +1,29 @@
+// Hints: where a node is, in words that its neighbours would use too. A node is put under each of them in the
+// index, so that a newcomer finds those near it before it has measured anybody (NSDI 2004, §4.2).
+//
+// The words: the node's own /24 (IPv6 /48), the public routers up to five hops out, and their /24 (/48)
+// prefixes, since paths to and fro often share a network but not the interface that answers. Addresses that
+// are not public mean different things in different places and are left out, unless they lie in `also`
+// (laboratories). Pure.
+#pragma once
+
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/ip.h"
+#include "probe/trace.h"
+
+namespace reef::dsht {
+
+struct HintOptions {
+  int hops_max = 5;
+  std::vector<IpPrefix> also;
+};
+
+// Names for key_of(KeyDomain::hint, …), most specific first, each once.
+[[nodiscard]] std::vector<std::string> hint_names(std::span<const IpAddress> own,
+                                                  std::span<const probe::TraceResult> traces,
+                                                  const HintOptions& options);
+
+}  // namespace reef::dsht
