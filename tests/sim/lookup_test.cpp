@@ -50,8 +50,8 @@ TEST_CASE("1,000 nodes join through one seed and find at least 99.9 % of 10,000 
   for (int i = 0; i < kPairs; ++i) {
     const Key key = some_key(network);
     const std::string text = "value " + std::to_string(i);
-    network.put(some_host(network), key, as_bytes(text), 10min, [&, key, text](bool ok) {
-      stored += ok;
+    network.put(some_host(network), key, as_bytes(text), 10min, [&, key, text](const dsht::PutDone& done) {
+      stored += done.stored;
       const TimePoint asked = network.now();
       network.get(some_host(network), key, 5s, [&, text, asked](const dsht::Found& result) {
         took.push_back(network.now() - asked);

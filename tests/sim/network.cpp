@@ -156,13 +156,15 @@ void Network::announce(Host host, const Key& key, ByteView value, std::chrono::s
 }
 
 void Network::put(Host host, const Key& key, ByteView value, std::chrono::seconds ttl,
-                  std::function<void(bool)> done) {
+                  std::function<void(const dsht::PutDone&)> done) {
   hosts_[host].puts[node(host).put(now_, key, value, ttl)] = std::move(done);
   pump(host);
 }
 
 void Network::withdraw(Host host, const Key& key, std::function<void(bool)> done) {
-  hosts_[host].puts[node(host).withdraw(now_, key)] = std::move(done);
+  hosts_[host].puts[node(host).withdraw(now_, key)] = [done = std::move(done)](const dsht::PutDone& ended) {
+    if (done) done(ended.stored);
+  };
   pump(host);
 }
 
@@ -259,7 +261,7 @@ void Network::pump(Host host) {
     } else if (const auto* announce_done = std::get_if<dsht::AnnounceDone>(&action)) {
       finish(hosts_[host].announces, announce_done->walk, announce_done->announced);
     } else if (const auto* put_done = std::get_if<dsht::PutDone>(&action)) {
-      finish(hosts_[host].puts, put_done->walk, put_done->stored);
+      finish(hosts_[host].puts, put_done->walk, *put_done);
     } else if (std::holds_alternative<dsht::LeaveDone>(action) && hosts_[host].left) {
       std::exchange(hosts_[host].left, nullptr)();
     }

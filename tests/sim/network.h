@@ -82,7 +82,7 @@ class Network {
   void announce(Host host, const Key& key, ByteView value, std::chrono::seconds ttl, Duration budget,
                 std::function<void(const dsht::Announced&)> done);
   void put(Host host, const Key& key, ByteView value, std::chrono::seconds ttl,
-           std::function<void(bool)> done);
+           std::function<void(const dsht::PutDone&)> done);
   void withdraw(Host host, const Key& key, std::function<void(bool)> done);
   void leave(Host host, std::function<void()> done);
 
@@ -126,7 +126,7 @@ class Network {
     TimePoint wake_at = TimePoint::max();
     std::unordered_map<dsht::WalkId, std::function<void(const dsht::Found&)>> gets;
     std::unordered_map<dsht::WalkId, std::function<void(const dsht::Announced&)>> announces;
-    std::unordered_map<dsht::WalkId, std::function<void(bool)>> puts;
+    std::unordered_map<dsht::WalkId, std::function<void(const dsht::PutDone&)>> puts;
     std::function<void()> left;
   };
 

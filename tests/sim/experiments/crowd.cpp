@@ -27,7 +27,7 @@ class Crowd {
   }
   // What was counted since the last call.
   struct Counts {
-    std::size_t pairs = 0, puts = 0, stored = 0;
+    std::size_t pairs = 0, puts = 0, stored = 0, covered = 0;
     std::vector<double> put_ms, get_ms;  // of those that took any time
   };
   Counts take() { return std::exchange(counts_, {}); }
@@ -36,8 +36,9 @@ class Crowd {
   void pair(Host host) {
     const TimePoint began = network_.now();
     ++counts_.puts;
-    network_.put(host, key_, as_bytes("x"), kTtl, [this, host, began](bool stored) {
-      counts_.stored += stored;
+    network_.put(host, key_, as_bytes("x"), kTtl, [this, host, began](const dsht::PutDone& done) {
+      counts_.stored += done.stored;
+      counts_.covered += done.covered;
       const TimePoint put = network_.now();
       if (put > began) counts_.put_ms.push_back(to_ms(put - began));
       network_.get(host, key_, kGetBudget, [this, host, began, put](const dsht::Found&) {
@@ -133,6 +134,8 @@ CrowdLoad run_crowd(const Settings& settings, const CrowdOptions& options) {
   load.get_ms_p50 = quantile(counts.get_ms, 0.5);
   load.stored_percent =
       counts.puts == 0 ? 0 : 100 * static_cast<double>(counts.stored) / static_cast<double>(counts.puts);
+  load.covered_percent =
+      counts.puts == 0 ? 0 : 100 * static_cast<double>(counts.covered) / static_cast<double>(counts.puts);
   std::vector<double> nodes_of;
   for (Host host = 0; host < network.size(); ++host) {
     const auto shared = static_cast<std::size_t>(distance(network.id(host), key).leading_zeros());

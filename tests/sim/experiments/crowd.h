@@ -30,6 +30,7 @@ struct CrowdLoad {
   double put_ms_p99 = 0;
   double get_ms_p50 = 0;
   double stored_percent = 0;     // puts that ended stored, steady state
+  double covered_percent = 0;    // puts that ended because the key needs no more
   std::vector<double> by_share;  // puts a minute, mean over nodes that share this many bits with the key
 };
 

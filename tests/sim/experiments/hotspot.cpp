@@ -47,6 +47,7 @@ void run_hotspot(const Settings& settings, Report& report) {
   report.measure("FINDs sent per put", load.finds_per_put, "");
   report.measure("pairs ended, all nodes", load.pairs_per_second, "per s");
   report.measure("puts that were stored somewhere", load.stored_percent, "%");
+  report.measure("puts that ended since the key needs no more", load.covered_percent, "%");
 
   Chart by_distance{"share",
                     "Puts by the bits that a node shares with the key",
@@ -131,7 +132,7 @@ void run_tradeoff(const Settings& settings, Report& report) {
         const std::string value = value_of(publisher, key);
         const TimePoint began = network.now();
         network.put(publisher, key, as_bytes(value), std::chrono::hours(1),
-                    [&, began](bool) { put_ms.push_back(to_ms(network.now() - began)); });
+                    [&, began](const dsht::PutDone&) { put_ms.push_back(to_ms(network.now() - began)); });
         advance(network, std::chrono::seconds(2), "cold keys");
         ask(network, gets, some_host(network), key, std::chrono::seconds(5), value);
       }
