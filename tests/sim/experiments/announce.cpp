@@ -25,11 +25,18 @@ struct Crowd {
   std::map<NodeId, std::vector<NodeId>> told;  // who asked -> those named to be earlier
 };
 
-enum class Outcome { exact, several, nobody, broken };
+enum class Outcome {
+  exact,
+  several,   // told that they are first
+  nobody,    // was told so
+  circle,    // each was told of the other
+  astray,    // told of somebody who did not announce
+  unending,  // an announcement had no answer
+};
 
 // Exactly one first, and whoever follows those named to it, in whatever order, ends there.
 Outcome judge(const Crowd& crowd) {
-  if (crowd.answered != crowd.expected) return Outcome::broken;
+  if (crowd.answered != crowd.expected) return Outcome::unending;
   if (crowd.first.empty()) return Outcome::nobody;
   if (crowd.first.size() > 1) return Outcome::several;
   // Depth first: 1 = being looked at (met again: a circle), 2 = every way from it ends at the first.
@@ -41,10 +48,10 @@ Outcome judge(const Crowd& crowd) {
       const NodeId at = stack.back();
       if (state[at] == 0) {
         const auto ways = crowd.told.find(at);
-        if (ways == crowd.told.end()) return Outcome::broken;  // named, but it never announced
+        if (ways == crowd.told.end()) return Outcome::astray;
         state[at] = 1;
         for (const NodeId& next : ways->second) {
-          if (state[next] == 1) return Outcome::broken;
+          if (state[next] == 1) return Outcome::circle;
           if (state[next] == 0) stack.push_back(next);
         }
       } else {
@@ -126,7 +133,9 @@ void tell(Report& report, const std::string& name, Series& series, double bound)
                  "");
   report.at_most(name + "keys with nobody first", static_cast<double>(series.outcomes[Outcome::nobody]), 0,
                  "");
-  report.measure(name + "keys with circles or dead ends", percent(Outcome::broken), "%");
+  report.measure(name + "keys with a circle among those told of each other", percent(Outcome::circle), "%");
+  report.measure(name + "keys with somebody told of a stranger", percent(Outcome::astray), "%");
+  report.measure(name + "keys with announcements that did not end", percent(Outcome::unending), "%");
   report.measure(name + "announcements stored", 100 * series.stored / series.announced, "%");
   report.measure(name + "announcement, median", quantile(series.ms, 0.5), "ms");
   report.measure(name + "announcement, p99", quantile(series.ms, 0.99), "ms");

@@ -1,5 +1,6 @@
 // Clusters form by themselves, stay, and heal.
 #include <algorithm>
+#include <set>
 
 #include "tests/sim/experiments/clusters_seen.h"
 #include "tests/sim/experiments/experiment.h"
@@ -63,21 +64,40 @@ struct Standing {
   double in_main2 = 0;   // share of the metro's hosts in its main level-2 cluster
   double in_main1 = 0;   // and level-1 cluster
   double outsiders = 0;  // hosts of other metros in that level-1 cluster
+  double known1 = 0;     // hosts of other metros in a table of the metro, at level 1, mean
+  double known0 = 0;     // and at all
 };
 
 Standing standing(Network& network, const dsht::ClusterOptions& options, Metro metro) {
   const ClustersSeen first(network, 1, options.threshold[1]);
   const ClustersSeen second(network, 2, options.threshold[2]);
-  Standing out{second.metro_share(metro), first.metro_share(metro), 0};
+  Standing out{second.metro_share(metro), first.metro_share(metro)};
   for (const Host host : first.clusters().at(first.main_cluster(metro))) {
     out.outsiders += network.place(host).metro != metro;
+  }
+  std::set<NodeId> strangers;
+  std::vector<Host> inside;
+  for (const Host host : live_hosts(network)) {
+    if (network.place(host).metro == metro) {
+      inside.push_back(host);
+    } else {
+      strangers.insert(network.id(host));
+    }
+  }
+  for (const Host host : inside) {
+    for (const dsht::TableEntry& entry : network.node(host).table().entries()) {
+      if (!strangers.contains(entry.contact.id)) continue;
+      out.known0 += 1 / static_cast<double>(inside.size());
+      out.known1 += (entry.stands_at(1) ? 1 : 0) / static_cast<double>(inside.size());
+    }
   }
   return out;
 }
 
 bool is_merged(const Standing& now, const Standing& before) {
   return now.in_main2 >= 0.9 * before.in_main2 && now.in_main1 >= 0.9 * before.in_main1 &&
-         now.outsiders >= 0.8 * before.outsiders;
+         now.outsiders >= 0.8 * before.outsiders && now.known1 >= 0.8 * before.known1 &&
+         now.known0 >= 0.8 * before.known0;
 }
 
 void cut_and_heal(Network& network, const Settings& settings, const dsht::ClusterOptions& options,
@@ -109,9 +129,12 @@ void cut_and_heal(Network& network, const Settings& settings, const dsht::Cluste
   }
   const Standing after = standing(network, options, metro);
   report.setting("metro cut off", network.planet().name_of(metro));
-  report.measure("cut: hosts of other metros in its level-1 cluster before", before.outsiders, "nodes");
-  report.measure("cut: and at the end of the cut", cut.outsiders, "nodes");
-  report.measure("cut: and when it was over", after.outsiders, "nodes");
+  report.measure("cut: hosts of other metros with its level-1 cluster id before", before.outsiders, "nodes");
+  report.measure("cut: with its id, at the end of the cut", cut.outsiders, "nodes");
+  report.measure("cut: with its id, when it was over", after.outsiders, "nodes");
+  report.measure("cut: contacts in other metros, mean of its hosts before", before.known0, "");
+  report.measure("cut: such contacts, at the end of the cut", cut.known0, "");
+  report.measure("cut: such contacts, when it was over", after.known0, "");
   report.at_most("cut: merged again after healing", merged_after, 120, "min");
 }
 

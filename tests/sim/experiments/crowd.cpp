@@ -57,7 +57,7 @@ class Crowd {
 };
 
 std::uint64_t requests_of(const dsht::Node& node, MessageType type) {
-  return node.counters().requests[static_cast<std::size_t>(type) - 1].value();
+  return node.counters().requests[static_cast<std::size_t>(type)].value();
 }
 
 struct Snapshot {

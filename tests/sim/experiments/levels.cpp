@@ -132,7 +132,9 @@ void run_levels(const Settings& settings, Report& report) {
     const double one = quantile(single.ms, percent / 100.0);
     const double three = quantile(multi.ms, percent / 100.0);
     // An answer from memory took no time in either; it is then as fast as it can be.
-    least = std::min(least, three > 0 ? one / three : 1e9);
+    const double ratio = three > 0 ? one / three : 1e9;
+    least = std::min(least, ratio);
+    report.measure("single-level over multi-level, p" + std::to_string(percent), ratio, "times");
   }
   report.at_least("single-level over multi-level, least of p10, p20 to p80", least, 2, "times");
   for (const int percent : {50, 80, 90, 98}) {

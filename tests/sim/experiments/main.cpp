@@ -77,7 +77,7 @@ constexpr Experiment kExperiments[] = {
      "and day\n"
      "while watched; merged again within 2 hours: at least 90 % as large a share of the metro in one cluster "
      "of each\n"
-     "level, and 80 % as many nodes of other metros with it, as before.",
+     "level, 80 % as many nodes of other metros with it, and 80 % as many of them in its tables, as before.",
      run_clusters},
     {"levels", "lookups with three levels and with one (NSDI 2004, figure 6)",
      "166 nodes, mostly in North America and Europe, 12 files on 4 pages. 30 minutes to settle, then a "
