@@ -67,6 +67,8 @@ void Node::begin_level(TimePoint now, Walk& walk, Level level) {
   walk.outer.clear();
   walk.insist = false;
   walk.rounds = 0;
+  // Announcements belong to the order of the level where they were made.
+  std::erase_if(walk.seen, [](const WireValue& value) { return value.record.provisional; });
   if (walk.kind == WalkKind::put || walk.kind == WalkKind::withdraw) begin_put_level(now, walk);
 }
 
