@@ -483,6 +483,21 @@ std::size_t wire_bytes(const Record& record) {
 }
 std::size_t wire_bytes(const WireValue& value) { return wire_bytes(value.record) + 4 + 4; }
 
+Bytes encode_endpoint(const Endpoint& endpoint) {
+  std::array<std::byte, 19> buffer;
+  Encoder e(buffer);
+  e.endpoint(endpoint);
+  const ByteView written = e.out.written();
+  return {written.begin(), written.end()};
+}
+
+std::optional<Endpoint> decode_endpoint(ByteView data) {
+  Decoder d(data);
+  const Endpoint endpoint = d.endpoint();
+  if (!d.ok() || !d.in.at_end()) return std::nullopt;
+  return endpoint;
+}
+
 Bytes signed_bytes(NetworkId network, const Key& key, const Record& record) {
   Bytes out(kRecordContext.size() + 8 + kIdBytes + 8 + 4 + 1 + record.data.size());
   Encoder e(out);

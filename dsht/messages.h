@@ -234,6 +234,10 @@ enum class DecodeError : std::uint8_t {
 [[nodiscard]] std::size_t wire_bytes(const Endpoint& endpoint);
 inline constexpr std::size_t kProofBytes = 32 + 64;
 
+// An endpoint as it travels, for values whose data is one.
+[[nodiscard]] Bytes encode_endpoint(const Endpoint& endpoint);
+[[nodiscard]] std::optional<Endpoint> decode_endpoint(ByteView data);
+
 // What a record's signature covers: "reef record 2", network id, key, sequence, ttl, provisional, data.
 [[nodiscard]] Bytes signed_bytes(NetworkId network, const Key& key, const Record& record);
 // What a proof's signature covers: "reef proof 2", network id, transaction, requester's id, answerer's id,
