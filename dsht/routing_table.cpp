@@ -285,11 +285,9 @@ void RoutingTable::closest(Level level, const Key& target, std::size_t count, bo
                            std::vector<const TableEntry*>& out) const {
   out.clear();
   if (count == 0) return;
-  const std::uint64_t target_word = leading_word(target.bytes);
-  const LevelMask mask = mask_of(level);
   if (count > kPickedMax) {
     for (std::size_t i = 0; i < entries_.size(); ++i) {
-      if ((standing_[i] & mask) != 0 && (with_suspects || !entries_[i].is_suspect()))
+      if ((standing_[i] & mask_of(level)) != 0 && (with_suspects || !entries_[i].is_suspect()))
         out.push_back(&entries_[i]);
     }
     const auto kept = static_cast<std::ptrdiff_t>(std::min(count, out.size()));
@@ -300,13 +298,24 @@ void RoutingTable::closest(Level level, const Key& target, std::size_t count, bo
     return;
   }
 
-  struct Picked {
-    std::uint64_t near;
-    std::size_t index;
-  };
-  std::array<Picked, kPickedMax> picked;  // closest first
+  // Most are further than a limit guessed from how many there are, and are passed by without a look at the
+  // order. Ids that lie unevenly make the guess wrong; then it is widened.
+  std::array<Picked, kPickedMax> picked;
   std::size_t held = 0;
-  std::uint64_t limit = ~std::uint64_t{0};  // whoever is further cannot be among them
+  int bits = std::bit_width(level_sizes_[level] / (count + count / 2 + 1)) - 1;
+  for (;; bits -= 3) {
+    const std::uint64_t limit = ~std::uint64_t{0} >> std::max(bits, 0);
+    held = pick(level, target, count, with_suspects, limit, picked.data());
+    if (held == count || bits <= 0) break;
+  }
+  for (std::size_t i = 0; i < held; ++i) out.push_back(&entries_[picked[i].index]);
+}
+
+std::size_t RoutingTable::pick(Level level, const Key& target, std::size_t count, bool with_suspects,
+                               std::uint64_t limit, Picked* picked) const {
+  const std::uint64_t target_word = leading_word(target.bytes);
+  const LevelMask mask = mask_of(level);
+  std::size_t held = 0;
   for (std::size_t i = 0; i < words_.size(); ++i) {
     const std::uint64_t near = words_[i] ^ target_word;
     if (near > limit || (standing_[i] & mask) == 0) continue;
@@ -324,7 +333,7 @@ void RoutingTable::closest(Level level, const Key& target, std::size_t count, bo
     picked[place] = {near, i};
     if (held == count) limit = picked[held - 1].near;
   }
-  for (std::size_t i = 0; i < held; ++i) out.push_back(&entries_[picked[i].index]);
+  return held;
 }
 
 std::size_t RoutingTable::count_closer(Level level, const Key& key, const Distance& than,

@@ -124,7 +124,15 @@ class RoutingTable {
     int bucket = 0;
   };
 
+  struct Picked {
+    std::uint64_t near = 0;  // the first 8 bytes of the distance
+    std::size_t index = 0;
+  };
+
   [[nodiscard]] std::size_t index_of(const NodeId& id) const;
+  // The `count` closest whose distance begins with no more than `limit`, closest first; how many there are.
+  std::size_t pick(Level level, const Key& target, std::size_t count, bool with_suspects, std::uint64_t limit,
+                   Picked* picked) const;
   [[nodiscard]] int bucket_at(std::size_t index) const;
   // Whether a contact of that bucket and group may enter at the level: `added`, or why not.
   [[nodiscard]] Admission room_at(Level level, int bucket, AddressGroup group) const;
