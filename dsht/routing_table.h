@@ -26,10 +26,6 @@
 
 namespace reef::dsht {
 
-// A set of levels: bit l is level l.
-using LevelMask = std::uint8_t;
-[[nodiscard]] constexpr LevelMask mask_of(Level level) { return static_cast<LevelMask>(1u << level); }
-
 struct RoutingTableOptions {
   // k by level. Of a level-2 cluster a node knows as good as everybody, so that one hop leads to the place of
   // a key there.
@@ -48,7 +44,8 @@ struct TableEntry {
   Contact contact;
   RttEstimator rtt;
   TimePoint heard_at{};     // the last answer to us
-  TimePoint pinged_at{};    // the last time that we asked only to see whether it lives
+  TimePoint asked_at{};     // the last time that we asked only to see whether it lives
+  TimePoint asked_us_at{};  // the last request of it, or of somebody in its name
   TimePoint token_at{};     // when `token` was given
   std::uint64_t token = 0;  // the write token that it gave us last
   int failures = 0;         // time-outs since it was heard; above zero it is suspect

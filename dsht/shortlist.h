@@ -83,11 +83,11 @@ class Shortlist {
   // Makes room for one at that distance; false if everybody else has a better claim.
   bool make_room(const Candidate& newcomer);
 
-  const Key target_;
-  const NodeId self_;
-  const Distance own_distance_;
-  const std::size_t capacity_;
-  const std::size_t per_prefix_max_;
+  Key target_;
+  NodeId self_;
+  Distance own_distance_;
+  std::size_t capacity_;
+  std::size_t per_prefix_max_;
   std::vector<Candidate> candidates_;
 };
 
