@@ -34,6 +34,8 @@ struct ClusterOptions {
   std::array<Duration, kLevels> threshold = {Duration::max(), std::chrono::milliseconds(60),
                                              std::chrono::milliseconds(20)};
   double accept_share = 0.8;
+  // What a node that is content where it is asks of a cluster that it prefers, and of a whole sample.
+  double prefer_share = 0.9;
   double keep_share = 0.5;
   std::size_t sample_size = 16;   // members remembered per cluster
   std::size_t members_max = 128;  // remembered of all clusters of both levels
@@ -148,19 +150,20 @@ class Clusters {
   [[nodiscard]] ClusterDescription described(Level level, Seconds now) const;
   [[nodiscard]] int needed(const ClusterView::Cluster& cluster, int at_most) const;
   [[nodiscard]] bool is_acceptable(const ClusterView::Cluster& cluster, const ClusterView::Tally& tally,
-                                   int at_most) const;
+                                   int at_most, double share) const;
+  [[nodiscard]] bool is_apart(Level level, Mood mood) const;
   [[nodiscard]] bool is_barred(Level level, const ClusterId& id, Seconds now) const;
 
   void decide(TimePoint now, Level level, std::vector<ClusterAction>& out);
   Mood judge(Level level, const Tallies& tallies);
   [[nodiscard]] Slot best_candidate(Level level, Seconds now, Mood mood, const Tallies& tallies) const;
-  void refuse_far_ones(Level level, Seconds now, const Tallies& tallies);
+  void refuse_far_ones(Level level, Seconds now, Mood mood, const Tallies& tallies);
   bool part(TimePoint now, Level level, std::vector<ClusterAction>& out);
   void join(TimePoint now, Level level, Slot candidate, ClusterChanged::Why why,
             std::vector<ClusterAction>& out);
   void found(TimePoint now, Level level, const ClusterId& id, ClusterChanged::Why why,
              std::vector<ClusterAction>& out);
-  void note_left(Level level, const ClusterId& id, Seconds now);
+  void note_left(Level level, const ClusterId& id, Seconds now, bool for_cause);
   void start_anew(TimePoint now, Level level);
   bool ask(TimePoint now, Level level, Mood mood, std::vector<ClusterAction>& out);
   bool measure(TimePoint now, Level level, Slot slot, std::size_t& budget, std::vector<ClusterAction>& out);
