@@ -53,7 +53,7 @@ std::size_t in_largest(const World& world, Level level, std::vector<int> metros)
 }  // namespace
 
 TEST_CASE("nodes that join over half an hour find their clusters within two hours and then stay") {
-  const Figures figures = settle(1, 20, 300, 8h);
+  const Figures figures = settle(2, 20, 300, 8h);
   CHECK(figures.happy1 >= 0.95);
   CHECK(figures.happy2 >= 0.95);
   CHECK(figures.metro2 >= 0.90);
