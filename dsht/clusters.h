@@ -15,12 +15,12 @@
 //
 // Who leaves a cluster keeps serving it for `serve_left`.
 //
-// Where this differs from the paper, whose rules let nodes between two metros flap for ever in our model
-// (tests/dsht/clusters_model_test.cpp; 1.3 switches per node and day, now 0.2):
+// Where this differs from the paper, and why (tests/dsht/clusters_model_test.cpp is a model of it):
 //  - A node that is alone joins the first acceptable cluster within seconds of hearing of it.
 //  - A node that is content (its smoothed share is not clearly below accept_share) moves only to a cluster
-//    that is not smaller and of which a whole sample is within the threshold to `prefer_share`: with the few
-//    members of a quick look every fourth try lets a cluster pass that is only two thirds near.
+//    that is not smaller and of which a whole sample is within the threshold to `prefer_share`. With a quick
+//    look at eight members every fifth try lets a cluster pass that is only two thirds near, and the node
+//    left it again soon after: up to 1.5 switches per node, level and day in the model, at most 0.3 since.
 //  - A node whose share lies between keep_share and accept_share for two decisions moves to any acceptable
 //    cluster, whatever its size; below `split_share` for four decisions it splits off. The paper keeps it
 //    there.
