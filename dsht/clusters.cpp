@@ -25,9 +25,12 @@ constexpr ClusterView::Seconds kSettledAfter = 600;
 constexpr int kBadDecisions = 2;
 constexpr int kUneasyDecisions = 2;
 constexpr int kSplitDecisions = 4;
+// A sample of 16 from a cluster that just meets accept_share is below it every other time.
+constexpr double kUneasyMargin = 0.05;
 constexpr double kShareWeight = 0.4;  // of a decision's share against those before
 constexpr std::size_t kRenewed = 2;   // members of our sample that are let go each period
-constexpr int kReturnDoublingsMax = 6;
+constexpr int kReturnDoublingsMax = 8;
+constexpr int kTimesForCause = 5;  // who left because it is too far shall not be back soon
 
 ClusterId successor(const ClusterId& old, bool near) {
   static constexpr std::string_view kText = "reef split";
@@ -91,13 +94,15 @@ void Clusters::start_anew(TimePoint now, Level level) {
 void Clusters::heard(TimePoint now, const Contact& contact, const std::array<ClusterDescription, 2>& clusters,
                      std::optional<Duration> rtt) {
   if (!view_.heard(seconds(now), contact, clusters, rtt)) return;
-  for (Level level = 1; level < kLevels; ++level) {
-    if (ours(level).members == 0) state(level).due = std::min(state(level).due, now + kLonelyDelay);
-  }
+  for (Level level = 1; level < kLevels; ++level) hurry_if_alone(now, level);
+}
+
+void Clusters::hurry_if_alone(TimePoint now, Level level) {
+  if (ours(level).members == 0) state(level).due = std::min(state(level).due, now + kLonelyDelay);
 }
 
 void Clusters::named(TimePoint now, Level level, const ClusterId& cluster, const Contact& contact) {
-  view_.named(seconds(now), level, cluster, contact);
+  if (view_.named(seconds(now), level, cluster, contact)) hurry_if_alone(now, level);
 }
 
 void Clusters::lost(const NodeId& id) { view_.lost(id); }
@@ -189,9 +194,9 @@ void Clusters::decide(TimePoint now, Level level, std::vector<ClusterAction>& ou
   const bool is_follow_up = s.follow_ups > 0;
   Tallies tallies{};
   view_.count(level, tallies);
-  refuse_far_ones(level, at, tallies);
-  view_.count(level, tallies);
   const Mood mood = judge(level, tallies);
+  refuse_far_ones(level, at, mood, tallies);
+  view_.count(level, tallies);
 
   if (const Slot best = best_candidate(level, at, mood, tallies); best != ClusterView::kNone) {
     const bool left_for_cause = mood == Mood::bad || mood == Mood::uneasy;
@@ -226,11 +231,11 @@ int Clusters::needed(const ClusterView::Cluster& cluster, int at_most) const {
 }
 
 bool Clusters::is_acceptable(const ClusterView::Cluster& cluster, const ClusterView::Tally& tally,
-                             int at_most) const {
+                             int at_most, double share) const {
   // Near members are measured first, because we talk to them most: while many are not, the share flatters.
   const int unmeasured = tally.known - tally.measured;
   return tally.measured >= needed(cluster, at_most) && unmeasured * 3 <= tally.measured &&
-         tally.share() >= options_.accept_share;
+         tally.share() >= share;
 }
 
 Clusters::Mood Clusters::judge(Level level, const Tallies& tallies) {
@@ -247,12 +252,19 @@ Clusters::Mood Clusters::judge(Level level, const Tallies& tallies) {
     return Mood::bad;
   }
   s.bad = 0;
-  if (s.share < options_.accept_share) {
+  if (s.share < options_.accept_share - kUneasyMargin) {
     ++s.uneasy;
     return Mood::uneasy;
   }
   s.uneasy = 0;
   return Mood::happy;
+}
+
+// Nothing but to leave is left.
+bool Clusters::is_apart(Level level, Mood mood) const {
+  const State& s = state(level);
+  return (mood == Mood::bad && s.bad >= kBadDecisions) ||
+         (mood == Mood::uneasy && s.uneasy >= kSplitDecisions && s.share < options_.split_share);
 }
 
 bool Clusters::is_barred(Level level, const ClusterId& id, Seconds now) const {
@@ -266,7 +278,9 @@ bool Clusters::is_barred(Level level, const ClusterId& id, Seconds now) const {
 
 Clusters::Slot Clusters::best_candidate(Level level, Seconds now, Mood mood, const Tallies& tallies) const {
   const auto clusters = view_.clusters(level);
-  const int sample_min = static_cast<int>(options_.sample_min);
+  const bool is_happy = mood == Mood::happy;
+  const int enough = static_cast<int>(is_happy ? options_.sample_size : options_.sample_min);
+  const double share = is_happy ? options_.prefer_share : options_.accept_share;
   Slot best = ClusterView::kNone;
   if (mood == Mood::unsure || (mood == Mood::uneasy && state(level).uneasy < kUneasyDecisions)) return best;
   const ClusterDescription current =
@@ -274,7 +288,7 @@ Clusters::Slot Clusters::best_candidate(Level level, Seconds now, Mood mood, con
   for (std::size_t i = 1; i < clusters.size(); ++i) {
     if (clusters[i].id.is_zero()) continue;
     const ClusterDescription candidate = clusters[i].description(now);
-    if (!is_acceptable(clusters[i], tallies[i], mood == Mood::happy ? 2 * sample_min : sample_min)) continue;
+    if (!is_acceptable(clusters[i], tallies[i], enough, share)) continue;
     switch (mood) {
       case Mood::alone:
         // Of two who are alone one stays where it is.
@@ -285,7 +299,7 @@ Clusters::Slot Clusters::best_candidate(Level level, Seconds now, Mood mood, con
         if (is_barred(level, candidate.id, now)) continue;
         break;
       case Mood::uneasy:
-        if (is_barred(level, candidate.id, now)) continue;
+        if (!is_apart(level, mood) && is_barred(level, candidate.id, now)) continue;
         break;
       case Mood::bad:
       case Mood::unsure:
@@ -298,14 +312,17 @@ Clusters::Slot Clusters::best_candidate(Level level, Seconds now, Mood mood, con
   return best;
 }
 
-void Clusters::refuse_far_ones(Level level, Seconds now, const Tallies& tallies) {
+void Clusters::refuse_far_ones(Level level, Seconds now, Mood mood, const Tallies& tallies) {
+  const bool is_happy = mood == Mood::happy;
+  const std::size_t enough_members = is_happy ? options_.sample_size : 2 * options_.sample_min;
+  const double share = is_happy ? options_.prefer_share : options_.accept_share;
   const auto clusters = view_.clusters(level);
   for (std::size_t i = 1; i < clusters.size(); ++i) {
     const auto& tally = tallies[i];
     if (clusters[i].id.is_zero() || tally.measured == 0) continue;
     const bool is_far = tally.within == 0 && tally.measured >= needed(clusters[i], 2);
-    const int enough = needed(clusters[i], 2 * static_cast<int>(options_.sample_min));
-    const bool is_unacceptable = tally.measured >= enough && tally.share() < options_.accept_share;
+    const int enough = needed(clusters[i], static_cast<int>(enough_members));
+    const bool is_unacceptable = tally.measured >= enough && tally.share() < share;
     if (!is_far && !is_unacceptable) continue;
     view_.refuse(level, static_cast<Slot>(i), now + duration_cast<WholeSeconds>(options_.refuse_for).count());
   }
@@ -346,7 +363,7 @@ void Clusters::join(TimePoint now, Level level, Slot candidate, ClusterChanged::
   const ClusterId from = id(level);
   const bool was_alone = ours(level).members == 0;
   view_.adopt(level, candidate);
-  if (!was_alone) note_left(level, from, seconds(now));
+  if (!was_alone) note_left(level, from, seconds(now), why != ClusterChanged::Why::preferred);
   start_anew(now, level);
   ++state(level).switches;
   out.push_back(ClusterChanged{level, from, id(level), why});
@@ -355,14 +372,14 @@ void Clusters::join(TimePoint now, Level level, Slot candidate, ClusterChanged::
 void Clusters::found(TimePoint now, Level level, const ClusterId& id, ClusterChanged::Why why,
                      std::vector<ClusterAction>& out) {
   const ClusterId from = ours(level).id;
-  note_left(level, from, seconds(now));
+  note_left(level, from, seconds(now), true);
   view_.found(level, id, seconds(now));
   start_anew(now, level);
   ++state(level).switches;
   out.push_back(ClusterChanged{level, from, id, why});
 }
 
-void Clusters::note_left(Level level, const ClusterId& id, Seconds now) {
+void Clusters::note_left(Level level, const ClusterId& id, Seconds now, bool for_cause) {
   auto& left = state(level).left;
   auto place = std::find_if(left.begin(), left.end(), [&](const Left& l) { return l.id == id; });
   if (place == left.end()) {
@@ -372,7 +389,7 @@ void Clusters::note_left(Level level, const ClusterId& id, Seconds now) {
     *place = {id, now, 0};
   }
   place->at = now;
-  if (place->times < 0xff) ++place->times;
+  place->times = static_cast<std::uint8_t>(std::min(place->times + (for_cause ? kTimesForCause : 1), 0xff));
 }
 
 // Asks for what the next decision needs. True if it is worth coming back for it soon.

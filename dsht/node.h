@@ -340,6 +340,7 @@ class Node {
   void end_leaving();
 
   // node_clusters.cpp: clusters and hints
+  void describe_clusters(TimePoint now);
   void run_clusters(TimePoint now);
   void cluster_changed(TimePoint now, const ClusterChanged& change);
   void on_sampled(TimePoint now, const Rpc& rpc, const Nodes& nodes);
@@ -361,6 +362,7 @@ class Node {
   LoadMeter gets_;                       // that asked us
   Clusters clusters_;
   std::array<ClusterDescription, 2> described_{};  // ours, as every message says; zero ids: none
+  TimePoint describe_at_{};
   NodeCounters counters_;
 
   std::uint64_t transactions_ = 0;

@@ -18,6 +18,10 @@ constexpr int kRoundsMax = 8;
 // A token holds for 5 to 10 minutes.
 constexpr Duration kTokenFresh = std::chrono::minutes(4);
 
+void drop_provisional(std::vector<WireValue>& values) {
+  std::erase_if(values, [](const WireValue& value) { return value.record.provisional; });
+}
+
 }  // namespace
 
 using State = Candidate::State;
@@ -147,6 +151,13 @@ void Node::on_announced(TimePoint now, const Rpc& rpc, AnnounceReply& reply) {
   const bool is_taken = reply.status == StoreStatus::stored || reply.status == StoreStatus::renewed ||
                         reply.status == StoreStatus::full;
   if (is_taken && reply.status != StoreStatus::full) ++walk.stored;
+  // Who has gone on outwards may be first there: he must no longer wait for one who only announced himself
+  // near by, for that one may be told to wait for him.
+  if (rpc.level != walk.level) drop_provisional(reply.earlier);
+  if (rpc.level > 0 && is_taken && reply.earlier.empty()) {
+    reply.earlier = walk.seen;
+    drop_provisional(reply.earlier);
+  }
   if (rpc.level > 0 && is_taken && !reply.earlier.empty()) {
     walk.found_level = rpc.level;
     report_announced(now, walk, reply.earlier, walk.stored > 0, WalkEnd::found);
@@ -165,7 +176,7 @@ void Node::on_announced(TimePoint now, const Rpc& rpc, AnnounceReply& reply) {
     if (walk.level > 0) {
       walk.outer_hops = candidate->hops;
       for (const Contact& contact : reply.outer) {
-        if (is_followed(contact, rpc.to)) walk.outer.push_back(contact);
+        if (is_followed(contact, rpc.to)) walk.outer.push_back({contact, rpc.expected});
       }
       if (go_outwards(now, walk)) advance(now, rpc.walk);
       return;

@@ -7,6 +7,7 @@
 namespace reef::dsht {
 namespace {
 
+constexpr Duration kDescribeEvery = std::chrono::seconds(30);
 constexpr Duration kLevelRefreshMin = std::chrono::seconds(2);
 constexpr Duration kLevelRefreshMax = std::chrono::minutes(10);
 // Asked for at once when the hints are read: each is one more walk.
@@ -16,7 +17,17 @@ constexpr std::size_t kHintsMax = 16;
 
 // ---- clusters
 
+void Node::describe_clusters(TimePoint now) {
+  describe_at_ = now + kDescribeEvery;
+  if (options_.levels == 1) return;
+  for (Level level = 1; level < options_.levels; ++level) {
+    clusters_.set_size(level, table_.estimated_nodes(level));
+  }
+  described_ = clusters_.describe(now);
+}
+
 void Node::run_clusters(TimePoint now) {
+  describe_clusters(now);
   cluster_actions_.clear();
   clusters_.on_deadline(now, cluster_actions_);
   for (const ClusterAction& action : cluster_actions_) {

@@ -62,11 +62,15 @@ void Node::begin_level(TimePoint now, Walk& walk, Level level) {
   if (closest_.empty()) table_.closest(level, walk.key, options_.table.bucket_size[0], true, closest_);
   for (const TableEntry* entry : closest_) walk.list.add(entry->contact, walk.outer_hops + 1, NodeId{});
   if (is_next) {
-    for (const Contact& contact : walk.outer) walk.list.add(contact, walk.outer_hops + 1, NodeId{});
+    for (const Walk::Outer& outer : walk.outer) {
+      walk.list.add(outer.contact, walk.outer_hops + 1, outer.named_by);
+    }
   }
   walk.outer.clear();
   walk.insist = false;
   walk.rounds = 0;
+  // Announcements belong to the order of the level where they were made.
+  std::erase_if(walk.seen, [](const WireValue& value) { return value.record.provisional; });
   if (walk.kind == WalkKind::put || walk.kind == WalkKind::withdraw) begin_put_level(now, walk);
 }
 
@@ -253,7 +257,9 @@ void Node::on_nodes(TimePoint now, const Rpc& rpc, const Contact& from, Nodes& n
   if (is_present) {
     walk.outer_hops = hops;
     for (const Contact& contact : nodes.outer) {
-      if (walk.outer.size() < kShortlistMax && is_followed(contact, rpc.to)) walk.outer.push_back(contact);
+      if (walk.outer.size() < kShortlistMax && is_followed(contact, rpc.to)) {
+        walk.outer.push_back({contact, rpc.expected});
+      }
     }
   } else if (rpc.level == walk.level + 1) {
     add_named(walk, nodes.outer, rpc, hops + 1);

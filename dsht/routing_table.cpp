@@ -18,21 +18,32 @@ std::uint64_t leading_word(const std::array<std::uint8_t, kIdBytes>& bytes) {
   return word;
 }
 
-// The mean μ of a Poisson count of which it is known that `known` fell into one half of a region and `k` or
-// more into the other, each half with mean μ: the root of the derivative of log(μ^known · e^-μ · P(N >= k)).
-double likeliest_mean(double known, double k) {
-  // d/dμ log P(N >= k) = P(N = k-1) / P(N >= k) = 1 / (μ/k + μ²/(k(k+1)) + ...), which is less than k/μ.
-  const auto slope = [&](double mean) {
+// What is known of how densely ids lie around ours. Lengths of the id space are in units of the part beyond
+// the deepest full bucket.
+struct Density {
+  double counted = 0;        // nodes in the buckets of which we know everybody
+  double length = 0;         // of these buckets together
+  std::vector<double> full;  // lengths of buckets that have k or more
+  double k = 0;
+};
+
+// The likeliest number of nodes in a unit, if they lie as a Poisson process: the root of the derivative of
+// log(m^counted · e^(-m·length) · Π P(N(m·full) >= k)).
+double likeliest_per_unit(const Density& density) {
+  // d/dm log P(N(m) >= k) = P(N = k-1) / P(N >= k) = 1 / (m/k + m²/(k(k+1)) + ...), which is less than k/m.
+  const auto slope_of_full = [&](double m) {
     double term = 1;
     double sum = 0;
-    for (double j = k; term > sum * 1e-9 && sum < 1e100; ++j) sum += term *= mean / j;
-    return known / mean - 1 + 1 / sum;
+    for (double j = density.k; term > sum * 1e-9 && sum < 1e100; ++j) sum += term *= m / j;
+    return 1 / sum;
   };
   double low = 0;
-  double high = known + k;
+  double high = (density.counted + static_cast<double>(density.full.size()) * density.k) / density.length;
   for (int i = 0; i < 40; ++i) {
     const double middle = (low + high) / 2;
-    (slope(middle) > 0 ? low : high) = middle;
+    double slope = density.counted / middle - density.length;
+    for (const double length : density.full) slope += length * slope_of_full(middle * length);
+    (slope > 0 ? low : high) = middle;
   }
   return high;
 }
@@ -274,11 +285,9 @@ void RoutingTable::closest(Level level, const Key& target, std::size_t count, bo
                            std::vector<const TableEntry*>& out) const {
   out.clear();
   if (count == 0) return;
-  const std::uint64_t target_word = leading_word(target.bytes);
-  const LevelMask mask = mask_of(level);
   if (count > kPickedMax) {
     for (std::size_t i = 0; i < entries_.size(); ++i) {
-      if ((standing_[i] & mask) != 0 && (with_suspects || !entries_[i].is_suspect()))
+      if ((standing_[i] & mask_of(level)) != 0 && (with_suspects || !entries_[i].is_suspect()))
         out.push_back(&entries_[i]);
     }
     const auto kept = static_cast<std::ptrdiff_t>(std::min(count, out.size()));
@@ -289,13 +298,24 @@ void RoutingTable::closest(Level level, const Key& target, std::size_t count, bo
     return;
   }
 
-  struct Picked {
-    std::uint64_t near;
-    std::size_t index;
-  };
-  std::array<Picked, kPickedMax> picked;  // closest first
+  // Most are further than a limit guessed from how many there are, and are passed by without a look at the
+  // order. Ids that lie unevenly make the guess wrong; then it is widened.
+  std::array<Picked, kPickedMax> picked;
   std::size_t held = 0;
-  std::uint64_t limit = ~std::uint64_t{0};  // whoever is further cannot be among them
+  int bits = std::bit_width(level_sizes_[level] / (count + count / 2 + 1)) - 1;
+  for (;; bits -= 3) {
+    const std::uint64_t limit = ~std::uint64_t{0} >> std::max(bits, 0);
+    held = pick(level, target, count, with_suspects, limit, picked.data());
+    if (held == count || bits <= 0) break;
+  }
+  for (std::size_t i = 0; i < held; ++i) out.push_back(&entries_[picked[i].index]);
+}
+
+std::size_t RoutingTable::pick(Level level, const Key& target, std::size_t count, bool with_suspects,
+                               std::uint64_t limit, Picked* picked) const {
+  const std::uint64_t target_word = leading_word(target.bytes);
+  const LevelMask mask = mask_of(level);
+  std::size_t held = 0;
   for (std::size_t i = 0; i < words_.size(); ++i) {
     const std::uint64_t near = words_[i] ^ target_word;
     if (near > limit || (standing_[i] & mask) == 0) continue;
@@ -313,7 +333,7 @@ void RoutingTable::closest(Level level, const Key& target, std::size_t count, bo
     picked[place] = {near, i};
     if (held == count) limit = picked[held - 1].near;
   }
-  for (std::size_t i = 0; i < held; ++i) out.push_back(&entries_[picked[i].index]);
+  return held;
 }
 
 std::size_t RoutingTable::count_closer(Level level, const Key& key, const Distance& than,
@@ -329,15 +349,26 @@ std::size_t RoutingTable::count_closer(Level level, const Key& key, const Distan
 }
 
 double RoutingTable::estimated_nodes(Level level) const {
-  int deepest_full = kIdBits - 1;
-  while (deepest_full >= 0 && !bucket_is_full(level, deepest_full)) --deepest_full;
-  if (deepest_full < 0) return static_cast<double>(level_sizes_[level]) + 1;
-  // Beyond the deepest full bucket we know everybody. That part of the space is as large as the bucket
-  // itself, of which we know that it has k or more. What lies further out is so full that it says no more.
-  double known = 0;
-  for (int i = deepest_full + 1; i < kIdBits; ++i) known += bucket_sizes_[level][i];
-  const double mean = likeliest_mean(known, static_cast<double>(options_.bucket_size[level]));
-  return std::ldexp(mean, deepest_full + 1) + 1;
+  int deepest = kIdBits - 1;
+  while (deepest >= 0 && !bucket_is_full(level, deepest)) --deepest;
+  if (deepest < 0) return static_cast<double>(level_sizes_[level]) + 1;
+  // Beyond the deepest full bucket we know everybody. Where it is full by chance, those before it are not,
+  // and count as well, as far as the next full one. Further out a bucket that is not full has lost somebody
+  // whose place was not taken yet.
+  Density density;
+  density.k = static_cast<double>(options_.bucket_size[level]);
+  density.length = 1;
+  for (int i = deepest + 1; i < kIdBits; ++i) density.counted += bucket_sizes_[level][i];
+  for (int i = deepest; i >= 0 && density.full.size() < 2; --i) {
+    const double length = std::ldexp(1.0, deepest - i);
+    if (bucket_is_full(level, i)) {
+      density.full.push_back(length);
+    } else {
+      density.counted += bucket_sizes_[level][i];
+      density.length += length;
+    }
+  }
+  return std::ldexp(likeliest_per_unit(density), deepest + 1) + 1;
 }
 
 }  // namespace reef::dsht
