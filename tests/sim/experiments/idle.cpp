@@ -49,9 +49,8 @@ void run_speed(const Settings& settings, Report& report) {
     const Host publisher = some_host(network);
     const std::string value = value_of(publisher, key);
     network.put(publisher, key, as_bytes(value), 10min, nullptr);
-    network.after(10s, [&network, &gets, key, value] {
-      ask(network, gets, some_host(network), key, 5s, value);
-    });
+    network.after(10s,
+                  [&network, &gets, key, value] { ask(network, gets, some_host(network), key, 5s, value); });
     advance(network, 1s, "speed");
   }
   advance(network, 20s, "speed");
