@@ -172,12 +172,12 @@ int usage_error(const std::string& text) {
 
 int run(const Experiment& experiment, const Settings& settings, const std::string& json) {
   const auto started = std::chrono::steady_clock::now();
-  Report report;
+  Report report([](const Measure& m) { std::fprintf(stderr, "%s\n", to_line(m).c_str()); });
   for (const std::string& tuned : settings.tuned) report.setting("option of the nodes", tuned);
   experiment.run(settings, report);
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count();
   std::fflush(stderr);
-  std::printf("%s, seed %llu, %.1f s of real time\n%s", std::string(experiment.name).c_str(),
+  std::printf("\n%s, seed %llu, %.1f s of real time\n%s", std::string(experiment.name).c_str(),
               static_cast<unsigned long long>(settings.seed), seconds, report.table().c_str());
   if (!json.empty()) {
     std::ofstream out(json);

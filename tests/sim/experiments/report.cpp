@@ -32,18 +32,33 @@ std::string bound_text(const Measure& measure) {
 
 }  // namespace
 
+std::string to_line(const Measure& m) {
+  char line[256];
+  std::snprintf(line, sizeof(line), "  %-62s %12s %-12s %14s  %s", m.name.c_str(), shown(m, m.value).c_str(),
+                m.unit.c_str(), bound_text(m).c_str(),
+                m.bound == Bound::none ? ""
+                : m.met()              ? "met"
+                                       : "MISSED");
+  return line;
+}
+
+void Report::add(Measure measure) {
+  if (on_measure_) on_measure_(measure);
+  measures_.push_back(std::move(measure));
+}
+
 void Report::setting(const std::string& name, double value) { setting(name, short_number(value)); }
 
 void Report::measure(const std::string& name, double value, const std::string& unit) {
-  measures_.push_back({name, value, unit, Bound::none, 0});
+  add({name, value, unit, Bound::none, 0});
 }
 
 void Report::at_most(const std::string& name, double value, double limit, const std::string& unit) {
-  measures_.push_back({name, value, unit, Bound::at_most, limit});
+  add({name, value, unit, Bound::at_most, limit});
 }
 
 void Report::at_least(const std::string& name, double value, double limit, const std::string& unit) {
-  measures_.push_back({name, value, unit, Bound::at_least, limit});
+  add({name, value, unit, Bound::at_least, limit});
 }
 
 Chart& Report::chart(Chart chart) {
@@ -57,15 +72,7 @@ bool Report::met() const {
 
 std::string Report::table() const {
   std::string out;
-  for (const Measure& m : measures_) {
-    char line[256];
-    std::snprintf(line, sizeof(line), "  %-62s %12s %-12s %14s  %s\n", m.name.c_str(),
-                  shown(m, m.value).c_str(), m.unit.c_str(), bound_text(m).c_str(),
-                  m.bound == Bound::none ? ""
-                  : m.met()              ? "met"
-                                         : "MISSED");
-    out += line;
-  }
+  for (const Measure& m : measures_) out += to_line(m) + "\n";
   return out;
 }
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -22,6 +23,9 @@ struct Measure {
   }
 };
 
+// One line of the table.
+[[nodiscard]] std::string to_line(const Measure& measure);
+
 struct Line {
   std::string name;
   std::vector<std::pair<double, double>> points;
@@ -39,6 +43,10 @@ struct Chart {
 
 class Report {
  public:
+  // `on_measure` hears of every figure as it comes, so that a long run that is broken off was not for
+  // nothing.
+  explicit Report(std::function<void(const Measure&)> on_measure) : on_measure_(std::move(on_measure)) {}
+
   // How the experiment went about it: sizes and workload, for the JSON.
   void setting(const std::string& name, const std::string& value) { settings_.emplace_back(name, value); }
   void setting(const std::string& name, double value);
@@ -57,6 +65,9 @@ class Report {
   [[nodiscard]] std::string json(const std::string& experiment, std::uint64_t seed, double seconds) const;
 
  private:
+  void add(Measure measure);
+
+  std::function<void(const Measure&)> on_measure_;
   std::vector<std::pair<std::string, std::string>> settings_;
   std::vector<Measure> measures_;
   std::vector<Chart> charts_;
