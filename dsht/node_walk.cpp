@@ -55,7 +55,13 @@ bool Node::go_outwards(TimePoint now, Walk& walk) {
 void Node::begin_level(TimePoint now, Walk& walk, Level level) {
   const bool is_next = walk.level == level + 1;
   walk.level = level;
-  walk.list = Shortlist(walk.key, self_, kShortlistMax);
+  // Announcers must all come to one node; what each of them takes for plausible would lead them apart.
+  const bool is_data = walk.kind == WalkKind::get || walk.kind == WalkKind::hint ||
+                       walk.kind == WalkKind::put || walk.kind == WalkKind::withdraw;
+  walk.list = Shortlist(walk.key, self_, kShortlistMax, Shortlist::kPerPrefixMax,
+                        !is_data                      ? 0
+                        : estimated_nodes_[level] > 0 ? estimated_nodes_[level]
+                                                      : estimated_nodes_[0]);
   const bool is_put = walk.kind == WalkKind::put && options_.put_bits > 0;
   table_.closest(level, is_put ? next_target(walk.key, self_, options_.put_bits) : walk.key,
                  options_.table.bucket_size[0], false, closest_);
@@ -149,8 +155,10 @@ bool Node::is_settled(Walk& walk) const {
       return walk.list.settled(options_.table.bucket_size[0]);
     case WalkKind::get:
     case WalkKind::hint:
-      // Near by, nobody waits for those who are late: the next level may answer sooner.
-      return walk.level > 0 ? walk.list.is_quiet(options_.near_width) : walk.list.settled(options_.get_width);
+      // Near by, one word is enough, and nobody waits for those who are late: what they say still counts when
+      // the walk is further out.
+      return walk.level > 0 ? walk.list.has_spoken(options_.near_width)
+                            : walk.list.settled(options_.get_width);
     case WalkKind::put:
     case WalkKind::withdraw:
       return walk.level > 0 ? walk.list.is_quiet(1) : walk.list.settled(options_.replicas);
@@ -264,7 +272,7 @@ void Node::on_nodes(TimePoint now, const Rpc& rpc, const Contact& from, Nodes& n
   } else if (rpc.level == walk.level + 1) {
     add_named(walk, nodes.outer, rpc, hops + 1);
   }
-  if (!nodes.values.empty()) collect(walk, nodes.values);
+  if (!nodes.values.empty() && walk.kind != WalkKind::put) collect(walk, nodes.values);
   if ((walk.kind == WalkKind::get || walk.kind == WalkKind::hint) && !walk.seen.empty()) {
     walk.hot = nodes.hot;
     walk.found_level = rpc.level;
