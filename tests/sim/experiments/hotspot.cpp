@@ -70,7 +70,7 @@ void run_hotspot(const Settings& settings, Report& report) {
                false,
                {}};
   growth.lines = {{"Reef", {}}, {"plain Kademlia", {}}, {"2 x beta x log2 n", {}}};
-  const double pairs_max = settings.small ? 2'000 : 100'000;
+  const double pairs_max = settings.small ? 2'000 : 20'000;
   const int largest = settings.small ? 7 : 13;
   for (int log2 = 6; log2 <= largest; ++log2) {
     const std::size_t count = std::size_t{1} << log2;

@@ -20,7 +20,7 @@ constexpr Experiment kExperiments[] = {
      "requests\n"
      "are counted at each node, minute by minute; FIND requests beside them. Then the same for 64 to 8,192 "
      "nodes, at\n"
-     "100,000 pairs a second for all nodes together (at most 400 each), and for a plain Kademlia, in which "
+     "20,000 pairs a second for all nodes together (at most 400 each), and for a plain Kademlia, in which "
      "every put\n"
      "goes straight to the nodes closest to the key, at 1 pair a second and node.\n"
      "Met: busiest node at most 2 x beta x log2 n, in the first minute and later; less than beta a minute "
