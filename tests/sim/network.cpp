@@ -15,6 +15,7 @@ constexpr std::uint32_t kFirstNetwork = 0x14000000;  // 20.0.0.0: a /24 for each
 constexpr std::uint32_t kNetworks = 1u << 16;        // and as many hosts at most
 constexpr double kJitterMs = 0.2;                    // mean, and this much more of the delay:
 constexpr double kJitterShare = 0.01;
+constexpr int kWakesMax = 10'000;  // of one node in one instant
 
 std::uint64_t run_seed_value = 20040329;
 
@@ -316,6 +317,10 @@ void Network::dispatch(const Event& event) {
       HostState& h = hosts_[event.to];
       if (!h.node || h.wake_at.time_since_epoch().count() != event.at) return;
       h.wake_at = TimePoint::max();
+      // A deadline that does not move when it is kept would stop the clock for ever.
+      h.wakes = h.woken_at == now_ ? h.wakes + 1 : 0;
+      h.woken_at = now_;
+      BASE_CHECK(h.wakes < kWakesMax);
       h.node->on_deadline(now_);
       pump(event.to);
       return;

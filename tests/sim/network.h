@@ -124,6 +124,8 @@ class Network {
     std::unique_ptr<dsht::Node> node;
     std::unique_ptr<Interceptor> interceptor;
     TimePoint wake_at = TimePoint::max();
+    TimePoint woken_at{};
+    int wakes = 0;  // at woken_at
     std::unordered_map<dsht::WalkId, std::function<void(const dsht::Found&)>> gets;
     std::unordered_map<dsht::WalkId, std::function<void(const dsht::Announced&)>> announces;
     std::unordered_map<dsht::WalkId, std::function<void(const dsht::PutDone&)>> puts;
