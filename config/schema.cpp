@@ -357,7 +357,7 @@ void add_dsht(std::vector<Setting>& out) {
   out.push_back(scalar("dsht.values_per_key_max", IntegerType{1, 10'000}, REEF_FIELD(dsht.values_per_key_max),
                        "Values that this node stores for one key."));
   out.push_back(scalar("dsht.values_bytes_max", BytesType{kMiB, kTiB}, REEF_FIELD(dsht.values_bytes_max),
-                       "Memory for the values of all keys."));
+                       "Memory for the values of all keys, shared alike by the levels."));
   out.push_back(scalar("dsht.requests_per_second", IntegerType{1, 10'000'000},
                        REEF_FIELD(dsht.requests_per_second),
                        "Requests that are answered to one other node."));

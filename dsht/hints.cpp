@@ -8,12 +8,6 @@ namespace {
 constexpr int kV4PrefixBits = 24;
 constexpr int kV6PrefixBits = 48;
 
-bool says_where(const IpAddress& address, const HintOptions& options) {
-  return address.is_global_unicast() ||
-         std::any_of(options.also.begin(), options.also.end(),
-                     [&](const IpPrefix& prefix) { return prefix.contains(address); });
-}
-
 std::string prefix_name(const IpAddress& address) {
   return to_string(IpPrefix::around(address, address.is_v4() ? kV4PrefixBits : kV6PrefixBits));
 }
@@ -34,6 +28,12 @@ std::vector<IpAddress> routers(std::span<const probe::TraceResult> traces, const
 }
 
 }  // namespace
+
+bool says_where(const IpAddress& address, const HintOptions& options) {
+  return address.is_global_unicast() ||
+         std::any_of(options.also.begin(), options.also.end(),
+                     [&](const IpPrefix& prefix) { return prefix.contains(address); });
+}
 
 std::vector<std::string> hint_names(std::span<const IpAddress> own,
                                     std::span<const probe::TraceResult> traces, const HintOptions& options) {
