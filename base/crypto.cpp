@@ -5,6 +5,7 @@
 #include <openssl/hmac.h>
 #include <openssl/rand.h>
 
+#include <algorithm>
 #include <string>
 
 #include "base/check.h"
@@ -70,6 +71,49 @@ Sha256Digest hmac_sha256(ByteView key, ByteView data) {
   return out;
 }
 
+// The digest states after the key's inner and outer block: a message costs its own blocks and one more.
+struct HmacSha256::Context {
+  DigestPtr inner{EVP_MD_CTX_new()};
+  DigestPtr outer{EVP_MD_CTX_new()};
+  DigestPtr work{EVP_MD_CTX_new()};
+};
+
+HmacSha256::HmacSha256(ByteView key) : context_(std::make_unique<Context>()) {
+  constexpr std::size_t kBlockBytes = 64;
+  std::array<std::byte, kBlockBytes> block{};
+  if (key.size() > kBlockBytes) {
+    const Sha256Digest digest = sha256(key);
+    std::copy(digest.begin(), digest.end(), block.begin());
+  } else {
+    std::copy(key.begin(), key.end(), block.begin());
+  }
+  const auto start = [&block](EVP_MD_CTX* context, std::byte pad) {
+    std::array<std::byte, kBlockBytes> padded{};
+    std::transform(block.begin(), block.end(), padded.begin(), [pad](std::byte b) { return b ^ pad; });
+    BASE_CHECK(EVP_DigestInit_ex(context, EVP_sha256(), nullptr) == 1);
+    BASE_CHECK(EVP_DigestUpdate(context, padded.data(), padded.size()) == 1);
+    OPENSSL_cleanse(padded.data(), padded.size());
+  };
+  start(context_->inner.get(), std::byte{0x36});
+  start(context_->outer.get(), std::byte{0x5c});
+  OPENSSL_cleanse(block.data(), block.size());
+}
+HmacSha256::~HmacSha256() = default;
+HmacSha256::HmacSha256(HmacSha256&&) noexcept = default;
+HmacSha256& HmacSha256::operator=(HmacSha256&&) noexcept = default;
+
+Sha256Digest HmacSha256::mac(ByteView message) {
+  Sha256Digest out;
+  EVP_MD_CTX* work = context_->work.get();
+  BASE_CHECK(EVP_MD_CTX_copy_ex(work, context_->inner.get()) == 1);
+  BASE_CHECK(EVP_DigestUpdate(work, message.data(), message.size()) == 1);
+  BASE_CHECK(EVP_DigestFinal_ex(work, raw(out.data()), nullptr) == 1);
+  BASE_CHECK(EVP_MD_CTX_copy_ex(work, context_->outer.get()) == 1);
+  BASE_CHECK(EVP_DigestUpdate(work, out.data(), out.size()) == 1);
+  BASE_CHECK(EVP_DigestFinal_ex(work, raw(out.data()), nullptr) == 1);
+  return out;
+}
+
 bool constant_time_equal(ByteView a, ByteView b) {
   return a.size() == b.size() && CRYPTO_memcmp(a.data(), b.data(), a.size()) == 0;
 }
@@ -78,19 +122,24 @@ void random_bytes(std::span<std::byte> out) {
   BASE_CHECK(RAND_bytes(raw(out.data()), static_cast<int>(out.size())) == 1);
 }
 
-Ed25519PublicKey ed25519_public_key(const Ed25519Seed& seed) {
-  Ed25519PublicKey out;
-  std::size_t size = out.size();
-  BASE_CHECK(EVP_PKEY_get_raw_public_key(private_key(seed).get(), raw(out.data()), &size) == 1);
-  return out;
-}
+struct Ed25519Signer::Handle {
+  PkeyPtr key;
+};
 
-Ed25519Signature ed25519_sign(const Ed25519Seed& seed, ByteView message) {
+Ed25519Signer::Ed25519Signer(const Ed25519Seed& seed)
+    : handle_(std::make_unique<Handle>(Handle{private_key(seed)})) {
+  std::size_t size = public_key_.size();
+  BASE_CHECK(EVP_PKEY_get_raw_public_key(handle_->key.get(), raw(public_key_.data()), &size) == 1);
+}
+Ed25519Signer::~Ed25519Signer() = default;
+Ed25519Signer::Ed25519Signer(Ed25519Signer&&) noexcept = default;
+Ed25519Signer& Ed25519Signer::operator=(Ed25519Signer&&) noexcept = default;
+
+Ed25519Signature Ed25519Signer::sign(ByteView message) const {
   Ed25519Signature out;
   std::size_t size = out.size();
-  DigestPtr context(EVP_MD_CTX_new());
-  const PkeyPtr key = private_key(seed);
-  BASE_CHECK(EVP_DigestSignInit(context.get(), nullptr, nullptr, nullptr, key.get()) == 1);
+  const DigestPtr context(EVP_MD_CTX_new());
+  BASE_CHECK(EVP_DigestSignInit(context.get(), nullptr, nullptr, nullptr, handle_->key.get()) == 1);
   BASE_CHECK(EVP_DigestSign(context.get(), raw(out.data()), &size, raw(message.data()), message.size()) == 1);
   return out;
 }

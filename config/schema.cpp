@@ -365,7 +365,7 @@ void add_dsht(std::vector<Setting>& out) {
                        "Requests of one node at once before the rate counts."));
   out.push_back(scalar("dsht.signatures_per_second", IntegerType{1, 1'000'000},
                        REEF_FIELD(dsht.signatures_per_second),
-                       "Signatures checked or made for other nodes; beyond it their writes are refused."));
+                       "Signatures checked or made for other nodes; what needs more is dropped."));
   out.push_back(scalar("dsht.near_ping", SecondsType{Seconds(1), hours(1)}, REEF_FIELD(dsht.near_ping),
                        "The nearest contacts, which DNS answers name, are heard from at least so often."));
   out.push_back(scalar("dsht.far_ping", SecondsType{Seconds(1), hours(24)}, REEF_FIELD(dsht.far_ping),

@@ -138,7 +138,7 @@ struct DshtSettings {
   Milliseconds threshold_2{20};
   int accept_percent = 80;
   int keep_percent = 50;
-  int sample_size = 12;
+  int sample_size = 16;
   Milliseconds first_decision{5'000};
   Milliseconds decision_period{300'000};
   Seconds serve_left{1800};
@@ -168,7 +168,7 @@ struct DshtSettings {
   std::uint64_t values_bytes_max = 64 * kMiB;
   int requests_per_second = 500;
   int request_burst = 1000;
-  int signatures_per_second = 500;
+  int signatures_per_second = 2000;
   Seconds near_ping{40};
   Seconds far_ping{240};
   Milliseconds clock_slack{300'000};

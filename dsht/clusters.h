@@ -6,12 +6,12 @@
 //
 // A cluster is *acceptable* if at least `accept_share` of a sample of its members are within the level's
 // threshold. Among acceptable ones a node prefers the larger, if the binary logarithms of their sizes differ
-// by more than Δ, else the one with the lower id. Δ is a square wave over the age of the younger of the two: 0
-// in even hours, 2 in odd ones, so that clusters of about the same size merge (ids decide for all alike) and
-// yet do not flap. A node whose own cluster is no longer acceptable to it (less than `keep_share`) leaves it
-// for the best acceptable one, else founds a new one; a cluster that has become two (its parts moved apart)
-// splits around its centre: those near the member closest to the cluster id take one successor id, the others
-// another, both derived from the old one, so that each side stays together.
+// by more than Δ, else the one with the lower id. Δ is a square wave over the age of the younger of the two:
+// 0 in even hours, 2 in odd ones, so that clusters of about the same size merge (ids decide for all alike)
+// and yet do not flap. A node whose own cluster is no longer acceptable to it (less than `keep_share`) leaves
+// it for the best acceptable one, else founds a new one; a cluster that has become two (its parts moved
+// apart) splits around its centre: those near the member closest to the cluster id take one successor id, the
+// others another, both derived from the old one, so that each side stays together.
 //
 // Who leaves a cluster keeps serving it for `serve_left`. Not thread-safe, no I/O.
 #pragma once
@@ -24,6 +24,7 @@
 #include "base/id.h"
 #include "base/random.h"
 #include "base/time.h"
+#include "dsht/cluster_view.h"
 #include "dsht/contact.h"
 #include "dsht/messages.h"
 
@@ -33,8 +34,11 @@ struct ClusterOptions {
   std::array<Duration, kLevels> threshold = {Duration::max(), std::chrono::milliseconds(60),
                                              std::chrono::milliseconds(20)};
   double accept_share = 0.8;
+  // What a node that is content where it is asks of a cluster that it prefers, and of a whole sample.
+  double prefer_share = 0.9;
   double keep_share = 0.5;
-  std::size_t sample_size = 12;  // members remembered per cluster
+  std::size_t sample_size = 16;   // members remembered per cluster
+  std::size_t members_max = 128;  // remembered of all clusters of both levels
   // Fewer measured members than this (or than the cluster has) say nothing about it.
   std::size_t sample_min = 4;
   std::size_t candidates_max = 8;  // clusters remembered per level; the least promising gives way
@@ -43,6 +47,13 @@ struct ClusterOptions {
   Duration decision_period = std::chrono::minutes(5);
   Duration forget_after = std::chrono::minutes(30);  // a candidate or a member that was not heard of
   Duration serve_left = std::chrono::minutes(30);
+  // A cluster that we left is not preferred again to one that suits us before this time, doubled with every
+  // time that we left it.
+  Duration return_after = std::chrono::hours(1);
+  // Below this share a node that finds nothing acceptable in its patience splits off.
+  double split_share = 0.7;
+  // How long a cluster that was measured and found too far is not looked at again.
+  Duration refuse_for = std::chrono::minutes(15);
   std::size_t measures_per_decision = 16;  // pings asked for, per level
 };
 
@@ -95,8 +106,9 @@ class Clusters {
   [[nodiscard]] std::uint8_t shared_with(const std::array<ClusterDescription, 2>& clusters) const;
   // Share of the members sampled that are within the threshold; nullopt while too few are measured.
   [[nodiscard]] std::optional<double> share_within(Level level) const;
-  [[nodiscard]] std::uint64_t switches(Level level) const;  // so far
-  [[nodiscard]] TimePoint joined_at(Level level) const;     // our present cluster
+  [[nodiscard]] std::uint64_t switches(Level level) const;        // so far
+  [[nodiscard]] TimePoint joined_at(Level level) const;           // our present cluster
+  [[nodiscard]] std::vector<Contact> members(Level level) const;  // of it, as far as sampled
 
   // A larger cluster, or at about the same size the one with the lower id; `age`: of the younger one.
   [[nodiscard]] static bool prefers(const ClusterDescription& candidate, const ClusterDescription& current);
@@ -104,6 +116,65 @@ class Clusters {
   [[nodiscard]] static double hysteresis(std::chrono::seconds age);
 
  private:
+  using Seconds = ClusterView::Seconds;
+  using Slot = ClusterView::Slot;
+  using Tallies = std::array<ClusterView::Tally, ClusterView::kCandidatesMax + 1>;
+
+  struct Left {
+    ClusterId id;
+    Seconds at = 0;
+    std::uint8_t times = 0;  // that we left it
+  };
+  struct State {
+    TimePoint due;
+    Duration interval{};
+    Seconds joined = 0;
+    double size = 1;           // our own estimate
+    float inherited_log2 = 0;  // what was said of the cluster when we joined it
+    double share = 1;          // smoothed over decisions
+    bool share_known = false;
+    int uneasy = 0;  // decisions in a row
+    int bad = 0;
+    int follow_ups = 0;  // in a row
+    std::uint64_t switches = 0;
+    std::array<Left, 8> left{};  // a free place has no id
+  };
+  enum class Mood : std::uint8_t { alone, unsure, happy, uneasy, bad };
+
+  [[nodiscard]] Seconds seconds(TimePoint t) const;
+  State& state(Level level) { return states_[level - 1]; }
+  [[nodiscard]] const State& state(Level level) const { return states_[level - 1]; }
+  [[nodiscard]] const ClusterView::Cluster& ours(Level level) const {
+    return view_.clusters(level)[ClusterView::kOurs];
+  }
+  [[nodiscard]] ClusterDescription described(Level level, Seconds now) const;
+  [[nodiscard]] int needed(const ClusterView::Cluster& cluster, int at_most) const;
+  [[nodiscard]] bool is_acceptable(const ClusterView::Cluster& cluster, const ClusterView::Tally& tally,
+                                   int at_most, double share) const;
+  [[nodiscard]] bool is_apart(Level level, Mood mood) const;
+  [[nodiscard]] bool is_barred(Level level, const ClusterId& id, Seconds now) const;
+
+  void decide(TimePoint now, Level level, std::vector<ClusterAction>& out);
+  Mood judge(Level level, const Tallies& tallies);
+  [[nodiscard]] Slot best_candidate(Level level, Seconds now, Mood mood, const Tallies& tallies) const;
+  void refuse_far_ones(Level level, Seconds now, Mood mood, const Tallies& tallies);
+  bool part(TimePoint now, Level level, std::vector<ClusterAction>& out);
+  void join(TimePoint now, Level level, Slot candidate, ClusterChanged::Why why,
+            std::vector<ClusterAction>& out);
+  void found(TimePoint now, Level level, const ClusterId& id, ClusterChanged::Why why,
+             std::vector<ClusterAction>& out);
+  void note_left(Level level, const ClusterId& id, Seconds now, bool for_cause);
+  void start_anew(TimePoint now, Level level);
+  bool ask(TimePoint now, Level level, Mood mood, std::vector<ClusterAction>& out);
+  bool measure(TimePoint now, Level level, Slot slot, std::size_t& budget, std::vector<ClusterAction>& out);
+  bool sample(TimePoint now, Level level, Slot slot, std::vector<ClusterAction>& out);
+
+  ClusterOptions options_;
+  NodeId self_;
+  Random random_;
+  TimePoint start_;
+  ClusterView view_;
+  std::array<State, 2> states_;
 };
 
 }  // namespace reef::dsht

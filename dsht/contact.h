@@ -14,6 +14,11 @@ namespace reef::dsht {
 using Level = std::uint8_t;
 inline constexpr Level kLevels = 3;
 
+// A set of levels: bit l is level l.
+using LevelMask = std::uint8_t;
+[[nodiscard]] constexpr LevelMask mask_of(Level level) { return static_cast<LevelMask>(1u << level); }
+inline constexpr LevelMask kAllLevels = 0b111;
+
 // What a node offers besides the index; a set of bits.
 using Services = std::uint8_t;
 inline constexpr Services kServiceProxy = 1;

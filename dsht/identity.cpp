@@ -13,6 +13,6 @@ NodeId node_id_of(const Ed25519PublicKey& key) {
 }
 
 Identity::Identity(const Ed25519Seed& seed)
-    : seed_(seed), public_key_(ed25519_public_key(seed)), id_(node_id_of(public_key_)) {}
+    : seed_(seed), signer_(seed), id_(node_id_of(signer_.public_key())) {}
 
 }  // namespace reef::dsht

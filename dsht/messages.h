@@ -5,6 +5,7 @@
 #include <array>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string_view>
 #include <tl/expected.hpp>
 #include <variant>
@@ -199,9 +200,8 @@ struct Sample {
   bool operator==(const Sample&) const = default;
 };
 
-using Body =
-    std::variant<Ping, Pong, Find, Nodes, Store, Stored, Announce, AnnounceReply, Withdraw, Leave, Handover,
-                 Sample>;
+using Body = std::variant<Ping, Pong, Find, Nodes, Store, Stored, Announce, AnnounceReply, Withdraw, Leave,
+                          Handover, Sample>;
 
 struct Message {
   Header header;
@@ -213,29 +213,36 @@ struct Message {
 
 enum class DecodeError : std::uint8_t {
   too_long,
-  too_short,        // ends within its header
-  foreign,          // another magic: not ours at all
+  too_short,  // ends within its header
+  foreign,    // another magic: not ours at all
   unknown_version,
   wrong_network,
   unknown_type,
-  malformed,        // a field that may not be so, or a body that ends early
-  trailing,         // bytes after the end
+  malformed,  // a field that may not be so, or a body that ends early
+  trailing,   // bytes after the end
 };
 [[nodiscard]] std::string_view to_text(DecodeError error);
 
 [[nodiscard]] tl::expected<Message, DecodeError> decode(ByteView datagram, NetworkId network);
-// The message must fit: whoever builds it counts with the sizes below.
+// The message must fit: whoever builds it counts with the sizes below. The first leaves room for a seal.
 [[nodiscard]] Bytes encode(const Message& message);
+[[nodiscard]] std::size_t encode(const Message& message, std::span<std::byte, kMessageBytesMax> buffer);
 
 [[nodiscard]] std::size_t wire_bytes(const Contact& contact);
+[[nodiscard]] std::size_t wire_bytes(const Record& record);
 [[nodiscard]] std::size_t wire_bytes(const WireValue& value);
 [[nodiscard]] std::size_t wire_bytes(const Endpoint& endpoint);
 inline constexpr std::size_t kProofBytes = 32 + 64;
 
+// An endpoint as it travels, for values whose data is one.
+[[nodiscard]] Bytes encode_endpoint(const Endpoint& endpoint);
+[[nodiscard]] std::optional<Endpoint> decode_endpoint(ByteView data);
+
 // What a record's signature covers: "reef record 2", network id, key, sequence, ttl, provisional, data.
 [[nodiscard]] Bytes signed_bytes(NetworkId network, const Key& key, const Record& record);
-// What a proof's signature covers: "reef proof 2", network id, transaction, requester's id, answerer's id, and
-// the requester's endpoint as the answerer sees it, so that a proof cannot be relayed by somebody in between.
+// What a proof's signature covers: "reef proof 2", network id, transaction, requester's id, answerer's id,
+// and the requester's endpoint as the answerer sees it, so that a proof cannot be relayed by somebody in
+// between.
 [[nodiscard]] Bytes proof_bytes(NetworkId network, std::uint64_t transaction, const NodeId& requester,
                                 const NodeId& answerer, const Endpoint& observed);
 

@@ -24,6 +24,15 @@ MessageType reply_to(MessageType request) {
   }
 }
 
+constexpr int kNetworkBitsV4 = 24;
+constexpr int kNetworkBitsV6 = 48;
+
+// In one /24 (IPv6 /48).
+bool same_network(const IpAddress& a, const IpAddress& b) {
+  if (a.is_v4() != b.is_v4()) return false;
+  return IpPrefix::around(a, a.is_v4() ? kNetworkBitsV4 : kNetworkBitsV6).contains(b);
+}
+
 SipKey derived(const SipKey& secret, std::string_view use) {
   const std::uint64_t low = siphash(secret, as_bytes(use));
   SipKey out = secret;
@@ -33,26 +42,43 @@ SipKey derived(const SipKey& secret, std::string_view use) {
   return out;
 }
 
+LoadMeterOptions gets_options(const NodeOptions& options) {
+  LoadMeterOptions out = options.load;
+  out.window = std::chrono::minutes(1);
+  out.per_window = options.hot_gets;
+  return out;
+}
+
 }  // namespace
 
-Node::Node(const NodeOptions& options, const NodeId& self, NetworkId network, const SipKey& secret,
-           Random random, TimePoint now)
+Node::Node(const NodeOptions& options, const Credentials& credentials, NetworkId network,
+           const SipKey& secret, Random random, TimePoint now, std::uint64_t first_sequence)
     : options_(options),
-      self_(self),
+      credentials_(credentials),
+      self_(credentials.id_of(credentials.public_key())),
       network_(network),
       secret_(derived(secret, "transactions")),
       random_(random),
       tokens_(derived(secret, "tokens")),
       rate_limit_(options.rate_limit, derived(secret, "rates")),
-      table_(self, options.table),
-      storage_(options.storage, derived(secret, "storage")),
+      table_(self_, options.table),
+      storage_{Storage(options.storage, derived(secret, "storage")),
+               Storage(options.storage, derived(secret, "storage")),
+               Storage(options.storage, derived(secret, "storage"))},
+      puts_{LoadMeter(options.load, derived(secret, "puts")),
+            LoadMeter(options.load, derived(secret, "puts")),
+            LoadMeter(options.load, derived(secret, "puts"))},
+      gets_(gets_options(options), derived(secret, "gets")),
+      clusters_(options.clusters, self_, Random(random_()), now),
+      first_sequence_(first_sequence),
+      started_at_(now),
+      signatures_(options.signatures_per_second),
+      signatures_at_(now),
       join_backoff_(options.join_retry_min),
       tick_at_(now + random_.between(Duration::zero(), options.tick)),
       pinging_(16, KeyedIdHash{derived(secret, "pings")}),
       first_timeout_(options.first_timeout_max),
-      replicating_(16, KeyedIdHash{derived(secret, "replication")}) {
-  bucket_refreshed_at_.fill(now);
-}
+      replicating_(16, KeyedIdHash{derived(secret, "replication")}) {}
 
 void Node::take_actions(std::vector<Action>& out) {
   out.clear();
@@ -62,7 +88,10 @@ void Node::take_actions(std::vector<Action>& out) {
 // ---- time
 
 TimePoint Node::next_deadline() const {
-  TimePoint next = std::min({tick_at_, join_at_, self_refresh_at_, leave_by_});
+  TimePoint next = std::min({tick_at_, join_at_, self_refresh_at_, leave_by_, hints_at_});
+  if (options_.levels > 1) {
+    next = std::min({next, clusters_.next_deadline(), level_refresh_[1].at, level_refresh_[2].at});
+  }
   if (!timers_.empty()) next = std::min(next, timers_.top().at);
   if (!replications_.empty()) next = std::min(next, replications_.front().due);
   return next;
@@ -83,6 +112,13 @@ void Node::on_deadline(TimePoint now) {
   if (now >= join_at_) try_join(now);
   if (now >= tick_at_) tick(now);
   if (now >= self_refresh_at_) refresh_self(now);
+  if (options_.levels > 1 && !leaving_) {
+    if (now >= clusters_.next_deadline()) run_clusters(now);
+    for (Level level = 1; level < options_.levels; ++level) {
+      if (now >= level_refresh_[level].at) refresh_level(now, level);
+    }
+  }
+  if (now >= hints_at_) refresh_hints(now);
   if (!replications_.empty() && now >= replications_.front().due) replicate_some(now);
   if (now >= leave_by_) end_leaving();
   prune_timers();
@@ -119,7 +155,7 @@ Header Node::own_header(std::uint64_t transaction, Level level) const {
   header.dns_port = options_.dns_port;
   header.services = options_.services;
   header.level = level;
-  header.clusters = clusters_;
+  header.clusters = described_;
   return header;
 }
 
@@ -141,8 +177,8 @@ std::optional<Duration> Node::rtt_p90() const {
   return *at;
 }
 
-Duration Node::timeout_for(TimePoint now, const NodeId& id) {
-  if (const TableEntry* entry = table_.find(id)) {
+Duration Node::timeout_for(TimePoint now, const TableEntry* entry) {
+  if (entry != nullptr) {
     if (const auto timeout = entry->rtt.timeout()) return *timeout;
   }
   // A stranger is expected to be about as far away as the others are.
@@ -159,12 +195,22 @@ Duration Node::timeout_for(TimePoint now, const NodeId& id) {
 bool Node::send_rpc(TimePoint now, Rpc rpc, Body body) {
   if (rpcs_.size() >= options_.rpcs_max) return false;
   const std::uint64_t transaction = next_transaction();
-  Message message{own_header(transaction, 0), std::move(body)};
+  const TableEntry* entry = table_.find(rpc.expected);
+  if (entry != nullptr && entry->contact.rpc != rpc.to) entry = nullptr;
+  Message message{own_header(transaction, rpc.level), std::move(body), {}};
+  message.header.prove = is_proof_wanted(rpc, entry);
   rpc.reply_type = reply_to(message.type());
   rpc.request = encode(message);
   rpc.sent_at = now;
-  rpc.timeout = timeout_for(now, rpc.expected);
+  rpc.timeout = timeout_for(now, entry);
   rpc.due = now + rpc.timeout;
+  // A walk does not wait for one who is later than usual, though the answer, if it comes, still counts.
+  if (rpc.walk != 0) {
+    const auto usual = entry == nullptr ? std::nullopt : entry->rtt.patience();
+    rpc.due = now + std::min(rpc.timeout, usual.value_or(rpc.timeout * 2 / 3));
+  } else {
+    rpc.overdue = true;
+  }
   timers_.push({rpc.due, false, transaction});
   counters_.rpcs_sent.add();
   send(rpc.to, rpc.request);
@@ -172,44 +218,68 @@ bool Node::send_rpc(TimePoint now, Rpc rpc, Body body) {
   return true;
 }
 
-void Node::rpc_timed_out(TimePoint now, std::uint64_t transaction) {
+bool Node::send_again_with_token(TimePoint now, const Rpc& rpc, std::uint64_t token) {
+  auto request = decode(rpc.request, network_);
+  if (!request) return false;
+  std::visit(
+      [&](auto& body) {
+        if constexpr (requires { body.token; }) body.token = token;
+      },
+      request->body);
+  Rpc again = rpc;
+  again.attempts = 1;
+  again.overdue = false;
+  again.token_retried = true;
+  return send_rpc(now, std::move(again), std::move(request->body));
+}
+
+// First it is overdue, then it has timed out; between attempts the time-out grows.
+void Node::rpc_overdue(TimePoint now, std::uint64_t transaction) {
   Rpc& rpc = rpcs_.at(transaction);
-  const TableEntry* entry = table_.find(rpc.expected);
-  if (entry != nullptr && entry->contact.rpc == rpc.to) {
-    const Contact contact = entry->contact;
-    if (table_.timed_out(rpc.expected)) contact_dropped(now, contact);
-  }
-  if (rpc.attempts < rpc.attempts_max) {
-    ++rpc.attempts;
-    rpc.timeout = rpc.timeout * 3 / 2;
-    rpc.due = now + rpc.timeout;
-    timers_.push({rpc.due, false, transaction});
-    counters_.rpcs_retried.add();
-    send(rpc.to, rpc.request);
-    if (rpc.purpose == Purpose::find) {
-      const auto walk = walks_.find(rpc.walk);
-      if (walk == walks_.end()) return;
-      Candidate* candidate = walk->second->list.find(rpc.expected);
-      if (candidate != nullptr && candidate->state == Candidate::State::asked) {
-        candidate->state = Candidate::State::slow;
-        advance(now, rpc.walk);
-      }
+  rpc.overdue = true;
+  rpc.due = std::max(now, rpc.sent_at + rpc.timeout);
+  timers_.push({rpc.due, false, transaction});
+  const auto walk = walks_.find(rpc.walk);
+  if (walk == walks_.end() || walk->second->level != rpc.level) return;
+  Candidate* candidate = walk->second->list.find(rpc.expected);
+  if (candidate == nullptr || candidate->state != Candidate::State::asked) return;
+  candidate->state = Candidate::State::slow;
+  advance(now, rpc.walk);
+}
+
+void Node::rpc_timed_out(TimePoint now, std::uint64_t transaction) {
+  {
+    Rpc& rpc = rpcs_.at(transaction);
+    if (!rpc.overdue) return rpc_overdue(now, transaction);
+    const TableEntry* entry = table_.find(rpc.expected);
+    if (entry != nullptr && entry->contact.rpc == rpc.to) {
+      const Contact contact = entry->contact;
+      if (table_.timed_out(rpc.expected)) contact_dropped(now, contact);
     }
-    return;
+    if (rpc.attempts < rpc.attempts_max) {
+      ++rpc.attempts;
+      rpc.timeout = rpc.timeout * 3 / 2;
+      rpc.due = now + rpc.timeout;
+      timers_.push({rpc.due, false, transaction});
+      counters_.rpcs_retried.add();
+      send(rpc.to, rpc.request);
+      return;
+    }
   }
-  const Rpc failed = std::move(rpc);
-  rpcs_.erase(transaction);
-  rpc_failed(now, failed);
+  auto node = rpcs_.extract(transaction);
+  rpc_failed(now, node.mapped());
 }
 
 void Node::rpc_failed(TimePoint now, const Rpc& rpc) {
   counters_.rpcs_failed.add();
+  if (options_.levels > 1 && !rpc.expected.is_zero()) clusters_.lost(rpc.expected);
   switch (rpc.purpose) {
     case Purpose::ping:
       pinging_.erase(rpc.expected);
       if (rpc.unverified) --unverified_pings_;
       break;
     case Purpose::seed:
+    case Purpose::sample:
       break;
     case Purpose::handover:
       --handovers_in_flight_;
@@ -263,11 +333,11 @@ void Node::on_reply(TimePoint now, const Endpoint& from, Message& message) {
     return;
   }
   counters_.rpcs_answered.add();
-  const Rpc rpc = std::move(found->second);
-  rpcs_.erase(found);
+  auto node = rpcs_.extract(found);
+  Rpc& rpc = node.mapped();
   const Header& h = message.header;
   const Contact contact{h.sender, from, h.http_port, h.dns_port, h.services};
-  note_contact(now, contact, rpc);
+  note_contact(now, contact, rpc, message);
   if (!rpc.expected.is_zero() && rpc.expected != h.sender) {
     // Somebody else lives there now.
     if (const TableEntry* entry = table_.find(rpc.expected); entry != nullptr && entry->contact.rpc == from) {
@@ -281,22 +351,38 @@ void Node::on_reply(TimePoint now, const Endpoint& from, Message& message) {
   fulfil(now, rpc, message, contact);
 }
 
-void Node::note_contact(TimePoint now, const Contact& contact, const Rpc& rpc) {
-  const auto admission = table_.answered(now, contact);
+// Only who has proven its id comes into the table.
+void Node::note_contact(TimePoint now, const Contact& contact, const Rpc& rpc, const Message& message) {
+  const auto& clusters = message.header.clusters;
+  const LevelMask shared = options_.levels > 1 ? clusters_.shared_with(clusters) : mask_of(0);
+  TableEntry* entry = table_.find(contact.id);
+  const bool proven =
+      (entry != nullptr && entry->proven && entry->contact.rpc == contact.rpc) || is_proven(message);
+  if (proven || table_.admission(contact, shared) == RoutingTable::Admission::bucket_full) {
+    const auto admission = table_.answered(now, contact, shared, clusters);
+    entry = table_.find(contact.id);
+    if (entry != nullptr) entry->proven = proven;
+    if (admission == RoutingTable::Admission::added) {
+      counters_.contacts_added.add();
+      neighbourhood_changed(now, contact);
+    }
+  }
   // Karn's algorithm: an answer to a request that was sent twice measures nothing.
-  if (TableEntry* entry = table_.find(contact.id);
-      entry != nullptr && entry->contact.rpc == contact.rpc && rpc.attempts == 1) {
-    entry->rtt.sample(now, now - rpc.sent_at);
+  std::optional<Duration> rtt;
+  if (rpc.attempts == 1) rtt = now - rpc.sent_at;
+  if (entry != nullptr && entry->contact.rpc == contact.rpc) {
+    if (rtt) entry->rtt.sample(now, *rtt);
+    rtt = entry->rtt.least();
   }
-  if (admission == RoutingTable::Admission::added) {
-    counters_.contacts_added.add();
-    neighbourhood_changed(now, contact);
-  }
+  if (options_.levels > 1) clusters_.heard(now, contact, clusters, rtt);
 }
 
-void Node::fulfil(TimePoint now, Rpc rpc, Message& message, const Contact& contact) {
+void Node::fulfil(TimePoint now, Rpc& rpc, Message& message, const Contact& contact) {
   const auto note_token = [&](std::uint64_t token) {
-    if (TableEntry* entry = table_.find(contact.id)) entry->token = token;
+    if (TableEntry* entry = table_.find(contact.id)) {
+      entry->token = token;
+      entry->token_at = now;
+    }
   };
   if (auto* pong = std::get_if<Pong>(&message.body)) {
     note_token(pong->token);
@@ -307,9 +393,11 @@ void Node::fulfil(TimePoint now, Rpc rpc, Message& message, const Contact& conta
     note_token(nodes->token);
     vote(contact.id, nodes->observed);
     if (rpc.purpose == Purpose::seed) {
-      on_seed_answered(now, contact, nodes->contacts);
+      on_seed_answered(now, rpc, contact, nodes->contacts);
+    } else if (rpc.purpose == Purpose::sample) {
+      on_sampled(now, rpc, *nodes);
     } else {
-      on_nodes(now, rpc, *nodes);
+      on_nodes(now, rpc, contact, *nodes);
     }
   } else if (auto* announced = std::get_if<AnnounceReply>(&message.body)) {
     note_token(announced->token);
@@ -320,18 +408,25 @@ void Node::fulfil(TimePoint now, Rpc rpc, Message& message, const Contact& conta
   }
 }
 
-void Node::note_requester(TimePoint now, const Contact& contact) {
-  const TableEntry* entry = table_.find(contact.id);
+void Node::note_requester(TimePoint now, const Contact& contact, const Header& header) {
+  const LevelMask shared = options_.levels > 1 ? clusters_.shared_with(header.clusters) : mask_of(0);
+  if (options_.levels > 1) clusters_.heard(now, contact, header.clusters, std::nullopt);
+  TableEntry* entry = table_.find(contact.id);
   if (entry != nullptr) {
-    // It lives; if we doubted that, or it moved, let it answer us.
-    if (entry->is_suspect() || entry->contact.rpc != contact.rpc) ping(now, contact);
+    // It lives; if we doubted that, or it moved, or changed its clusters, let it answer us.
+    const bool is_changed = entry->is_suspect() || entry->contact.rpc != contact.rpc ||
+                            entry->clusters[0].id != header.clusters[0].id ||
+                            entry->clusters[1].id != header.clusters[1].id;
+    if (is_changed) {
+      ping(now, contact);
+    } else {
+      entry->asked_us_at = now;  // no need to ask it soon
+    }
     return;
   }
-  switch (table_.admission(contact)) {
+  switch (table_.admission(contact, shared)) {
     case RoutingTable::Admission::added:
-      if (unverified_pings_ < options_.unverified_pings_max && !pinging_.contains(contact.id)) {
-        ping(now, contact, true);
-      }
+      if (unverified_pings_ < options_.unverified_pings_max) ping(now, contact, true);
       break;
     case RoutingTable::Admission::bucket_full:
       table_.remember(contact);
@@ -360,11 +455,13 @@ std::optional<Endpoint> Node::observed() const {
 
 std::vector<Neighbour> Node::nodes(TimePoint now, const NodesQuery& query) const {
   std::vector<Neighbour> out;
-  if (query.level != 0) return out;  // no cluster is shared beyond the global one
+  if (query.level >= options_.levels) return out;
   for (const TableEntry& entry : table_.entries()) {
+    if (query.level > 0 && !entry.stands_at(query.level)) continue;
     if ((entry.contact.services & query.services) != query.services) continue;
     if (entry.is_suspect() || (query.heard_within && now - entry.heard_at > *query.heard_within)) continue;
-    out.push_back({entry.contact, entry.rtt.least(), entry.heard_at, 0});
+    const Level shared = entry.stands_at(2) ? 2 : entry.stands_at(1) ? 1 : 0;
+    out.push_back({entry.contact, entry.rtt.least(), entry.heard_at, shared});
   }
   const std::size_t kept = std::min(query.count, out.size());
   const auto middle = out.begin() + static_cast<std::ptrdiff_t>(kept);
@@ -373,12 +470,34 @@ std::vector<Neighbour> Node::nodes(TimePoint now, const NodesQuery& query) const
       return distance(a.contact.id, *query.target) < distance(b.contact.id, *query.target);
     });
   } else {
-    std::partial_sort(out.begin(), middle, out.end(), [](const Neighbour& a, const Neighbour& b) {
-      return a.rtt.value_or(Duration::max()) < b.rtt.value_or(Duration::max());
-    });
+    const auto rank = [&](const Neighbour& n) {
+      const bool is_far = !query.near || !same_network(n.contact.rpc.address, *query.near);
+      return std::pair(is_far, n.rtt.value_or(Duration::max()));
+    };
+    std::partial_sort(out.begin(), middle, out.end(),
+                      [&](const Neighbour& a, const Neighbour& b) { return rank(a) < rank(b); });
   }
   out.resize(kept);
   return out;
+}
+
+LevelVerdict Node::level_of(const IpAddress& address) const {
+  LevelVerdict best;
+  for (const TableEntry& entry : table_.entries()) {
+    const auto rtt = entry.rtt.least();
+    if (!rtt || !same_network(entry.contact.rpc.address, address)) continue;
+    const auto source = entry.contact.rpc.address == address ? LevelVerdict::Source::measured
+                                                             : LevelVerdict::Source::same_prefix;
+    // What was measured itself says more than a neighbour of it.
+    if (source < best.source || (source == best.source && best.rtt && *best.rtt <= *rtt)) continue;
+    best = {0, source, rtt};
+  }
+  if (best.rtt) {
+    for (Level level = 1; level < options_.levels; ++level) {
+      if (*best.rtt < options_.clusters.threshold[level]) best.level = level;
+    }
+  }
+  return best;
 }
 
 }  // namespace reef::dsht

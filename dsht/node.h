@@ -27,9 +27,9 @@
 #include "dsht/messages.h"
 #include "dsht/rate_limit.h"
 #include "dsht/routing_table.h"
-#include "dsht/shortlist.h"
 #include "dsht/storage.h"
 #include "dsht/tokens.h"
+#include "dsht/walk.h"
 
 namespace reef::dsht {
 
@@ -68,7 +68,7 @@ struct NodeOptions {
   Duration walk_max = std::chrono::seconds(10);          // a walk ends by then, whatever its budget
   std::size_t walks_max = 2048;
   std::size_t rpcs_max = 16384;
-  double signatures_per_second = 500;  // checked or made for others; beyond it they are refused
+  double signatures_per_second = 2000;  // checked or made for others; what needs more is dropped
 
   Duration tick = std::chrono::seconds(5);
   // DNS answers want contacts heard first-hand within the last minute: the k closest by id and by RTT are.
@@ -90,24 +90,9 @@ struct NodeOptions {
   Duration leave_max = std::chrono::seconds(2);
 };
 
-// Names one walk; never reused by a node. 0 is none.
-using WalkId = std::uint64_t;
-
 struct SendDatagram {
   Endpoint to;
   Bytes data;
-};
-// One request of a walk, for whoever wants to see its way.
-struct TraceStep {
-  enum class Outcome : std::uint8_t { waiting, contacts, values, timed_out };
-  Level level = 0;
-  Contact contact;
-  int hops = 0;                 // requests in a row that led to it, itself among them
-  int bits = 0;                 // of the key that it shares
-  Duration sent_after{};        // the beginning of the walk
-  std::optional<Duration> rtt;  // of the answer
-  Outcome outcome = Outcome::waiting;
-  std::size_t named = 0;  // contacts that it named
 };
 struct GetDone {
   WalkId walk = 0;
@@ -117,6 +102,7 @@ struct GetDone {
 struct PutDone {
   WalkId walk = 0;
   bool stored = false;
+  bool covered = false;  // the key is full and loaded where the put came by: it can do without this value
 };
 struct AnnounceDone {
   WalkId walk = 0;
@@ -124,10 +110,10 @@ struct AnnounceDone {
 };
 struct Joined {};     // the network was found, and our place in it
 struct LeaveDone {};  // values are handed over and neighbours told; the socket may be closed
-using Action = std::variant<SendDatagram, GetDone, PutDone, AnnounceDone, Joined, LeaveDone>;
+using Action = std::variant<SendDatagram, GetDone, PutDone, AnnounceDone, Joined, LeaveDone, ClusterChanged>;
 
 struct GetOptions {
-  LevelMask levels = 0b111;  // where to look
+  LevelMask levels = kAllLevels;  // where to look
   bool trace = false;
 };
 
@@ -195,7 +181,7 @@ class Node {
   // From our own knowledge, ourselves not among them.
   [[nodiscard]] std::vector<Neighbour> nodes(TimePoint now, const NodesQuery& query) const;
   // How near somebody at that address is to us.
-  [[nodiscard]] LevelVerdict level_of(TimePoint now, const IpAddress& address) const;
+  [[nodiscard]] LevelVerdict level_of(const IpAddress& address) const;
   [[nodiscard]] ClusterStatus cluster(TimePoint now, Level level) const;  // 1 or 2
   [[nodiscard]] bool is_joined() const { return joined_; }
   [[nodiscard]] std::size_t contact_count() const { return table_.size(); }
@@ -211,12 +197,14 @@ class Node {
   void take_actions(std::vector<Action>& out);
 
  private:
-  enum class Purpose : std::uint8_t { ping, seed, find, store, announce, withdraw, handover };
+  static constexpr std::size_t kVotesToKnow = 4;  // of others before we believe how they see us
+  enum class Purpose : std::uint8_t { ping, seed, find, store, announce, withdraw, handover, sample };
   struct Rpc {
     Endpoint to;
     NodeId expected;  // zero: whoever is there
     MessageType reply_type{};
     Purpose purpose{};
+    Level level = 0;
     WalkId walk = 0;
     Bytes request;  // sent again as it is
     TimePoint sent_at{};
@@ -224,31 +212,11 @@ class Node {
     Duration timeout{};
     int attempts = 1;
     int attempts_max = 1;
+    int step = -1;         // of the walk's trace
+    bool overdue = false;  // later than the contact usually is: the walk no longer waits for it alone
     bool token_retried = false;
     bool unverified = false;  // a ping to somebody who only asked us something
-  };
-  enum class WalkKind : std::uint8_t { join, refresh, get, put, announce, withdraw };
-  struct Walk {
-    Walk(WalkId id_, WalkKind kind_, const Key& target, const NodeId& self, std::size_t capacity)
-        : id(id_), kind(kind_), list(target, self, capacity) {}
-    WalkId id;
-    WalkKind kind;
-    Shortlist list;
-    TimePoint due{};  // of the budget first, then of the end
-    TimePoint ends{};
-    bool reported = false;
-    bool storing = false;  // found its place: STORE, ANNOUNCE or WITHDRAW are on their way
-    bool insist = false;
-    int rounds = 0;
-    int stores_in_flight = 0;
-    int stored = 0;
-    int hops = 0;
-    Bytes data;
-    std::chrono::seconds ttl{};
-    std::optional<AnnounceReply> accepted;  // the announcement was taken, by `accepted_by`
-    NodeId accepted_by;
-    std::vector<WireValue> seen;  // values met on the way that are earlier than our own
-    std::vector<WireValue> own;   // our own values, the last resort of a get
+    ClusterId cluster;        // of a SAMPLE
   };
   struct Timer {
     TimePoint at;
@@ -259,70 +227,128 @@ class Node {
 
   // node.cpp: datagrams, requests of ours and their time-outs
   void on_reply(TimePoint now, const Endpoint& from, Message& message);
-  void fulfil(TimePoint now, Rpc rpc, Message& message, const Contact& contact);
+  void fulfil(TimePoint now, Rpc& rpc, Message& message, const Contact& contact);
   void rpc_timed_out(TimePoint now, std::uint64_t transaction);
+  void rpc_overdue(TimePoint now, std::uint64_t transaction);
   void rpc_failed(TimePoint now, const Rpc& rpc);
   bool send_rpc(TimePoint now, Rpc rpc, Body body);
+  bool send_again_with_token(TimePoint now, const Rpc& rpc, std::uint64_t token);
   void send(const Endpoint& to, Bytes data);
   [[nodiscard]] Header own_header(std::uint64_t transaction, Level level) const;
   [[nodiscard]] std::uint64_t next_transaction();
-  [[nodiscard]] Duration timeout_for(TimePoint now, const NodeId& id);
-  void note_contact(TimePoint now, const Contact& contact, const Rpc& rpc);
-  void note_requester(TimePoint now, const Contact& contact);
+  [[nodiscard]] Duration timeout_for(TimePoint now, const TableEntry* entry);
+  void note_contact(TimePoint now, const Contact& contact, const Rpc& rpc, const Message& message);
+  void note_requester(TimePoint now, const Contact& contact, const Header& header);
   void vote(const NodeId& voter, const Endpoint& observed);
   void prune_timers();
 
+  // node_trust.cpp: records and proofs, ours and others'
+  [[nodiscard]] bool may_use_signature(TimePoint now);
+  [[nodiscard]] Record make_record(TimePoint now, const Key& key, ByteView data, std::chrono::seconds ttl,
+                                   bool provisional);
+  [[nodiscard]] bool is_authentic(const Key& key, const Record& record);
+  // Leaves what is signed by whom it names.
+  void keep_authentic(const Key& key, std::vector<WireValue>& values);
+  [[nodiscard]] bool is_proof_wanted(const Rpc& rpc, const TableEntry* entry) const;
+  [[nodiscard]] bool is_proven(const Message& message);
+
   // node_serve.cpp: requests of others
   void on_request(TimePoint now, const Endpoint& from, std::size_t request_bytes, Message& message);
-  [[nodiscard]] Body serve(TimePoint now, const Contact& from, std::size_t room, const Find& find);
-  [[nodiscard]] Body serve(TimePoint now, const Contact& from, const Store& store);
-  [[nodiscard]] Body serve(TimePoint now, const Contact& from, std::size_t room, const Announce& announce);
-  [[nodiscard]] Body serve(TimePoint now, const Contact& from, const Withdraw& withdraw);
-  [[nodiscard]] Body serve(TimePoint now, const Contact& from, const Handover& handover);
+  struct Asking;  // who asks, and how large the answer may be
+  // nullopt: no answer, since just now it would cost us too much
+  [[nodiscard]] std::optional<Body> serve(TimePoint now, const Asking& asking, const Find& find);
+  [[nodiscard]] std::optional<Body> serve(TimePoint now, const Asking& asking, const Store& store);
+  [[nodiscard]] std::optional<Body> serve(TimePoint now, const Asking& asking, const Announce& announce);
+  [[nodiscard]] std::optional<Body> serve(TimePoint now, const Asking& asking, const Withdraw& withdraw);
+  [[nodiscard]] std::optional<Body> serve(TimePoint now, const Asking& asking, const Handover& handover);
+  [[nodiscard]] std::optional<Body> serve(TimePoint now, const Asking& asking, const Sample& sample);
+  void add_values(TimePoint now, const Asking& asking, const Key& key, std::size_t& used,
+                  std::vector<WireValue>& out);
+  void add_contacts(const Asking& asking, Level level, const Key& toward, std::size_t count,
+                    std::size_t& used, std::vector<Contact>& out);
+  [[nodiscard]] std::optional<StoreStatus> refusal(TimePoint now, const Asking& asking, std::uint64_t token,
+                                                   const Key& key, const Record& record);
   [[nodiscard]] WireValue to_wire(TimePoint now, const StoredValue& value) const;
   void on_leave(TimePoint now, const Contact& from);
-  [[nodiscard]] bool shares_cluster(const Header& header) const;
-  [[nodiscard]] std::size_t closer_contacts(const Key& key, std::size_t enough) const;
 
-  // node_walk.cpp: requests of our users
-  Walk* start_walk(TimePoint now, WalkKind kind, const Key& target, Duration budget);
+  // node_walk.cpp: what all walks have in common, and gets
+  Walk* start_walk(TimePoint now, WalkKind kind, const Key& key, Duration budget, LevelMask levels,
+                   Record record = {});
+  WalkId refuse_walk(Action refusal);
+  void begin_level(TimePoint now, Walk& walk, Level level);
+  bool go_outwards(TimePoint now, Walk& walk);
   void advance(TimePoint now, WalkId id);
+  bool look_around(TimePoint now, Walk& walk);
   [[nodiscard]] bool is_settled(Walk& walk) const;
   void conclude(TimePoint now, Walk& walk);
   void ask(TimePoint now, Walk& walk, Candidate& candidate);
-  void add_named(Walk& walk, const std::vector<Contact>& contacts, const Endpoint& by, int hops);
-  void on_nodes(TimePoint now, const Rpc& rpc, Nodes& nodes);
+  [[nodiscard]] bool is_followed(const Contact& contact, const Endpoint& by);
+  void add_named(Walk& walk, const std::vector<Contact>& contacts, const Rpc& by, int hops);
+  void note_answer(TimePoint now, Walk& walk, const Rpc& rpc, const Nodes& nodes);
+  void on_nodes(TimePoint now, const Rpc& rpc, const Contact& from, Nodes& nodes);
   void collect(Walk& walk, std::vector<WireValue>& values);
-  void store_further(TimePoint now, Walk& walk);
-  void announce_at_head(TimePoint now, Walk& walk);
+  void candidate_failed(TimePoint now, const Rpc& rpc);
+  void walk_timed_out(TimePoint now, WalkId id);
+  void remember_hot(TimePoint now, const Walk& walk);
+  void finish_get(TimePoint now, Walk& walk, WalkEnd end);
+  void finish(TimePoint now, Walk& walk);
+  int trace_step(TimePoint now, Walk& walk, const Candidate& candidate);
+  [[nodiscard]] Value to_value(const WireValue& value) const;
+
+  // node_put.cpp: puts and withdrawals
+  WalkId start_writing(TimePoint now, WalkKind kind, const Key& key, Record record);
+  void begin_put_level(TimePoint now, Walk& walk);
+  [[nodiscard]] Candidate* next_hop(Walk& walk);
+  void put_on(TimePoint now, Walk& walk);
+  [[nodiscard]] bool wants_replicas(const Walk& walk) const;
+  void note_place(Walk& walk, const Rpc& rpc, const Nodes& nodes, const Contact& contact);
+  [[nodiscard]] bool store_here(TimePoint now, Walk& walk);
+  void store_back(TimePoint now, Walk& walk);
+  void end_put_level(TimePoint now, Walk& walk);
+  void on_stored(TimePoint now, const Rpc& rpc, const Stored& reply);
+
+  // node_announce.cpp
+  void announce_on(TimePoint now, Walk& walk);
+  void announce_near(TimePoint now, Walk& walk);
+  bool announce_to(TimePoint now, Walk& walk, Candidate& candidate, std::uint64_t token);
   void announce_here(TimePoint now, Walk& walk);
   void on_announced(TimePoint now, const Rpc& rpc, AnnounceReply& reply);
   void confirm_announced(TimePoint now, Walk& walk);
-  void on_stored(TimePoint now, const Rpc& rpc, const Stored& reply);
-  void candidate_failed(TimePoint now, const Rpc& rpc);
-  void walk_timed_out(TimePoint now, WalkId id);
-  void report_announced(Walk& walk, std::vector<WireValue> earlier, bool stored, WalkEnd end);
-  void report_found(Walk& walk, std::vector<WireValue> values, WalkEnd end);
-  void finish(TimePoint now, Walk& walk, WalkEnd end);
-  [[nodiscard]] Value to_value(WireValue value) const;
+  void report_announced(TimePoint now, Walk& walk, const std::vector<WireValue>& earlier, bool stored,
+                        WalkEnd end);
 
   // node_upkeep.cpp: what nobody asked for
   void tick(TimePoint now);
+  void ping_due(TimePoint now);
+  void note_refreshed(TimePoint now, int bucket);
   void try_join(TimePoint now);
   void ask_seed(TimePoint now, const Contact& seed);
-  void on_seed_answered(TimePoint now, const Contact& seed, const std::vector<Contact>& contacts);
+  void on_seed_answered(TimePoint now, const Rpc& rpc, const Contact& seed,
+                        const std::vector<Contact>& contacts);
   void on_joined(TimePoint now);
   void refresh_next(TimePoint now);
   void refresh_self(TimePoint now);
   void ping(TimePoint now, const Contact& contact, bool unverified = false);
   void contact_dropped(TimePoint now, const Contact& contact);
+
+  // node_replicate.cpp: values where they belong
   void neighbourhood_changed(TimePoint now, const Contact& contact);
   void mark_for_replication(TimePoint now, const Key& key);
   void replicate_some(TimePoint now);
   void replicate(TimePoint now, const Key& key);
+  void hand_over(TimePoint now, const Key& key, Level level, const Contact& to, std::uint64_t token);
   void end_leaving();
 
+  // node_clusters.cpp: clusters and hints
+  void run_clusters(TimePoint now);
+  void cluster_changed(TimePoint now, const ClusterChanged& change);
+  void on_sampled(TimePoint now, const Rpc& rpc, const Nodes& nodes);
+  void refresh_level(TimePoint now, Level level);
+  void refresh_hints(TimePoint now);
+  void on_hint(TimePoint now, const std::vector<WireValue>& values);
+
   const NodeOptions options_;
+  const Credentials& credentials_;
   const NodeId self_;
   const NetworkId network_;
   const SipKey secret_;
@@ -330,11 +356,20 @@ class Node {
   TokenMint tokens_;
   RateLimit rate_limit_;
   RoutingTable table_;
-  Storage storage_;
+  std::array<Storage, kLevels> storage_;
+  std::array<LoadMeter, kLevels> puts_;  // that passed us
+  LoadMeter gets_;                       // that asked us
+  Clusters clusters_;
+  std::array<ClusterDescription, 2> described_{};  // ours, as every message says; zero ids: none
   NodeCounters counters_;
-  std::array<ClusterDescription, 2> clusters_{};  // ours at levels 1 and 2; zero ids: none
 
   std::uint64_t transactions_ = 0;
+  std::uint64_t last_sequence_ = 0;
+  const std::uint64_t first_sequence_;
+  const TimePoint started_at_;
+  double signatures_ = 0;  // that may still be made or checked now
+  TimePoint signatures_at_{};
+
   std::unordered_map<std::uint64_t, Rpc> rpcs_;
   std::unordered_map<WalkId, std::unique_ptr<Walk>> walks_;
   WalkId last_walk_ = 0;
@@ -350,14 +385,24 @@ class Node {
   TimePoint tick_at_{};
   TimePoint self_refresh_at_ = TimePoint::max();
   Duration self_refresh_period_{};
-  std::array<TimePoint, kIdBits> bucket_refreshed_at_{};
-  std::deque<int> refresh_queue_;
+  std::vector<TimePoint> bucket_refreshed_at_;  // of level 0, by bucket
+  std::deque<int> refresh_queue_;               // buckets of level 0
   WalkId refresh_walk_ = 0;
+  struct LevelRefresh {
+    TimePoint at = TimePoint::max();
+    Duration period{};
+    std::size_t known = 0;  // contacts at the last one
+    bool looked_at_self = false;
+  };
+  std::array<LevelRefresh, kLevels> level_refresh_;  // of levels 1 and 2
   std::unordered_set<NodeId, KeyedIdHash> pinging_;  // by id, in flight
   std::size_t unverified_pings_ = 0;
 
   TimePoint timeout_estimated_at_ = TimePoint::min();
   Duration first_timeout_{};
+
+  std::vector<Key> hints_;
+  TimePoint hints_at_ = TimePoint::max();
 
   struct Replication {
     Key key;
@@ -375,6 +420,8 @@ class Node {
     Endpoint observed;
   };
   std::deque<Vote> votes_;
+  std::vector<const TableEntry*> closest_;  // scratch
+  std::vector<ClusterAction> cluster_actions_;
   std::vector<Action> actions_;
 };
 

@@ -11,8 +11,6 @@ constexpr std::size_t kSeedsAtOnce = 8;
 constexpr std::size_t kRememberedMax = 64;
 constexpr std::size_t kPingsPerTick = 24;
 constexpr std::size_t kExpiredPerTick = 4096;
-// A change of neighbours concerns our values only if it happens among this many nodes next to us.
-constexpr std::size_t kNeighbourhood = 16;
 
 }  // namespace
 
@@ -36,7 +34,7 @@ void Node::try_join(TimePoint now) {
   if (leaving_ || (joined_ && table_.size() > 0)) return;
   if (table_.size() > 0 && join_walk_ == 0) {
     // Somebody found us first.
-    if (Walk* walk = start_walk(now, WalkKind::join, self_.as<Key>(), options_.walk_max)) {
+    if (Walk* walk = start_walk(now, WalkKind::join, self_.as<Key>(), options_.walk_max, mask_of(0))) {
       join_walk_ = walk->id;
       advance(now, join_walk_);
     }
@@ -56,7 +54,7 @@ void Node::try_join(TimePoint now) {
 
 void Node::ask_seed(TimePoint now, const Contact& seed) {
   Find find;
-  find.target = self_.as<Key>();
+  find.key = find.toward = self_.as<Key>();
   find.padding = padding_for(find);
   Rpc rpc;
   rpc.to = seed.rpc;
@@ -66,19 +64,23 @@ void Node::ask_seed(TimePoint now, const Contact& seed) {
   (void)send_rpc(now, std::move(rpc), find);  // too many requests in flight: the next round will do
 }
 
-void Node::on_seed_answered(TimePoint now, const Contact& seed, const std::vector<Contact>& contacts) {
+void Node::on_seed_answered(TimePoint now, const Rpc& rpc, const Contact& seed,
+                            const std::vector<Contact>& contacts) {
   Walk* walk = nullptr;
   if (const auto running = walks_.find(join_walk_); running != walks_.end()) {
     walk = running->second.get();
   } else {
     const bool is_join = !joined_ || table_.size() <= 1;
-    walk = start_walk(now, is_join ? WalkKind::join : WalkKind::refresh, self_.as<Key>(), options_.walk_max);
+    walk = start_walk(now, is_join ? WalkKind::join : WalkKind::refresh, self_.as<Key>(), options_.walk_max,
+                      mask_of(0));
     if (walk == nullptr) return;
     if (is_join) join_walk_ = walk->id;
   }
-  walk->list.add(seed, 1);
+  walk->list.add(seed, 1, NodeId{});
   if (Candidate* candidate = walk->list.find(seed.id)) candidate->state = Candidate::State::answered;
-  add_named(*walk, contacts, seed.rpc, 2);
+  Rpc by = rpc;
+  by.expected = seed.id;
+  add_named(*walk, contacts, by, 2);
   advance(now, walk->id);
 }
 
@@ -95,20 +97,21 @@ void Node::on_joined(TimePoint now) {
   // The far buckets, which the walk to ourselves hardly touched; the nearest first, since they matter to our
   // keys.
   refresh_queue_.clear();
-  for (int bucket = table_.deepest_bucket(); bucket >= 0; --bucket) refresh_queue_.push_back(bucket);
+  for (int bucket = table_.deepest_bucket(0); bucket >= 0; --bucket) refresh_queue_.push_back(bucket);
   refresh_next(now);
+  if (!hints_.empty()) hints_at_ = now;
 }
 
 void Node::refresh_next(TimePoint now) {
   if (refresh_walk_ != 0 || refresh_queue_.empty() || leaving_) return;
   const int bucket = refresh_queue_.front();
   refresh_queue_.pop_front();
-  bucket_refreshed_at_[bucket] = now;
+  note_refreshed(now, bucket);
   // A random id of that bucket: ours up to the bit that differs.
   Key target = random_.id<Key>();
   for (int bit = 0; bit < bucket; ++bit) target.set_bit(bit, self_.bit(bit));
   target.set_bit(bucket, !self_.bit(bucket));
-  if (Walk* walk = start_walk(now, WalkKind::refresh, target, options_.walk_max)) {
+  if (Walk* walk = start_walk(now, WalkKind::refresh, target, options_.walk_max, mask_of(0))) {
     refresh_walk_ = walk->id;
     advance(now, refresh_walk_);
   }
@@ -121,7 +124,7 @@ void Node::refresh_self(TimePoint now) {
       leaving_ ? TimePoint::max()
                : now + self_refresh_period_ + random_.between(Duration::zero(), self_refresh_period_ / 8);
   if (leaving_) return;
-  if (Walk* walk = start_walk(now, WalkKind::refresh, self_.as<Key>(), options_.walk_max))
+  if (Walk* walk = start_walk(now, WalkKind::refresh, self_.as<Key>(), options_.walk_max, mask_of(0)))
     advance(now, walk->id);
   // Somebody whom we lost, or a seed: if the network was cut in two, this is what joins it again.
   const std::size_t ways = seeds_.size() + remembered_.size();
@@ -136,7 +139,7 @@ void Node::refresh_self(TimePoint now) {
 
 void Node::tick(TimePoint now) {
   tick_at_ = now + options_.tick;
-  storage_.expire(now, kExpiredPerTick);
+  for (Storage& storage : storage_) storage.expire(now, kExpiredPerTick);
   if (leaving_) return;
   if (table_.size() == 0) {
     if (join_at_ == TimePoint::max() && !(seeds_.empty() && remembered_.empty())) {
@@ -148,36 +151,57 @@ void Node::tick(TimePoint now) {
   }
   if (!joined_ && join_walk_ == 0 && join_at_ == TimePoint::max()) join_at_ = now;
 
-  // Who is near, by id and by RTT.
-  std::vector<NodeId> near;
-  for (const TableEntry* entry : table_.closest(self_.as<Key>(), options_.table.bucket_size, true)) {
-    near.push_back(entry->contact.id);
+  described_ = options_.levels > 1 ? clusters_.describe(now) : described_;
+  for (Level level = 1; level < options_.levels; ++level) {
+    clusters_.set_size(level, table_.estimated_nodes(level));
   }
-  NodesQuery by_rtt;
-  by_rtt.count = options_.table.bucket_size;
-  for (const Neighbour& neighbour : nodes(now, by_rtt)) near.push_back(neighbour.contact.id);
-  std::vector<Contact> due;
-  for (TableEntry& entry : table_.entries()) {
-    const bool is_near = std::find(near.begin(), near.end(), entry.contact.id) != near.end();
-    const Duration period = entry.is_suspect() ? Duration::zero()
-                            : is_near          ? options_.near_ping
-                                               : options_.far_ping;
-    // A tick early rather than a tick late.
-    if (now - std::max(entry.heard_at, entry.pinged_at) + options_.tick >= period)
-      due.push_back(entry.contact);
-  }
-  for (std::size_t i = 0; i < std::min(due.size(), kPingsPerTick); ++i) {
-    std::swap(due[i], due[i + random_.below(due.size() - i)]);
-    ping(now, due[i]);
-  }
+  ping_due(now);
 
-  for (int bucket = 0; bucket <= table_.deepest_bucket(); ++bucket) {
-    if (now - bucket_refreshed_at_[bucket] < options_.bucket_refresh) continue;
+  bucket_refreshed_at_.resize(static_cast<std::size_t>(table_.deepest_bucket(0) + 1), now);
+  for (int bucket = 0; bucket < static_cast<int>(bucket_refreshed_at_.size()); ++bucket) {
+    if (now - bucket_refreshed_at_[static_cast<std::size_t>(bucket)] < options_.bucket_refresh) continue;
     if (std::find(refresh_queue_.begin(), refresh_queue_.end(), bucket) == refresh_queue_.end()) {
       refresh_queue_.push_back(bucket);
     }
   }
   refresh_next(now);
+}
+
+void Node::note_refreshed(TimePoint now, int bucket) {
+  const auto index = static_cast<std::size_t>(bucket);
+  if (index >= bucket_refreshed_at_.size()) bucket_refreshed_at_.resize(index + 1, now);
+  bucket_refreshed_at_[index] = now;
+}
+
+// Those near us, by id and by RTT, are asked often, others rarely, suspects at once.
+void Node::ping_due(TimePoint now) {
+  const std::size_t k = options_.table.bucket_size[0];
+  table_.closest(0, self_.as<Key>(), k, true, closest_);
+  std::vector<const TableEntry*> near = closest_;
+  std::vector<std::pair<Duration, const TableEntry*>> by_rtt;
+  for (const TableEntry& entry : table_.entries()) {
+    if (!entry.is_suspect()) by_rtt.emplace_back(entry.rtt.least().value_or(Duration::max()), &entry);
+  }
+  const auto middle = by_rtt.begin() + static_cast<std::ptrdiff_t>(std::min(k, by_rtt.size()));
+  std::partial_sort(by_rtt.begin(), middle, by_rtt.end());
+  for (auto at = by_rtt.begin(); at != middle; ++at) near.push_back(at->second);
+  std::sort(near.begin(), near.end());
+  std::vector<Contact> due;
+  for (const TableEntry& entry : table_.entries()) {
+    const bool is_near = std::binary_search(near.begin(), near.end(), &entry);
+    const Duration period = entry.is_suspect() ? Duration::zero()
+                            : is_near          ? options_.near_ping
+                                               : options_.far_ping;
+    // Near ones must have answered us lately; of others it is enough that they asked us. A tick early rather
+    // than a tick late.
+    const TimePoint last = is_near ? std::max(entry.heard_at, entry.asked_at)
+                                   : std::max({entry.heard_at, entry.asked_at, entry.asked_us_at});
+    if (now - last + options_.tick >= period) due.push_back(entry.contact);
+  }
+  for (std::size_t i = 0; i < std::min(due.size(), kPingsPerTick); ++i) {
+    std::swap(due[i], due[i + random_.below(due.size() - i)]);
+    ping(now, due[i]);
+  }
 }
 
 void Node::ping(TimePoint now, const Contact& contact, bool unverified) {
@@ -193,7 +217,7 @@ void Node::ping(TimePoint now, const Contact& contact, bool unverified) {
     return;
   }
   if (unverified) ++unverified_pings_;
-  if (TableEntry* entry = table_.find(contact.id)) entry->pinged_at = now;
+  if (TableEntry* entry = table_.find(contact.id)) entry->asked_at = now;
 }
 
 void Node::contact_dropped(TimePoint now, const Contact& contact) {
@@ -203,102 +227,6 @@ void Node::contact_dropped(TimePoint now, const Contact& contact) {
   remembered_.push_back(contact);
   if (const auto replacement = table_.take_replacement(contact.id)) ping(now, *replacement);
   neighbourhood_changed(now, contact);
-}
-
-// ---- values
-
-// A neighbour came or went: keys for which it is, or was, one of the closest are copied again by the one that
-// is the closest without it.
-void Node::neighbourhood_changed(TimePoint now, const Contact& contact) {
-  if (storage_.key_count() == 0) return;
-  const auto near = table_.closest(self_.as<Key>(), kNeighbourhood, true);
-  if (near.size() == kNeighbourhood &&
-      distance(near.back()->contact.id, self_) < distance(contact.id, self_)) {
-    return;
-  }
-  for (const Key& key : storage_.keys()) {
-    const Distance own = distance(self_, key);
-    const Distance its = distance(contact.id, key);
-    std::size_t closer_to_key = 0;
-    bool ours = true;
-    for (const TableEntry& entry : table_.entries()) {
-      if (entry.contact.id == contact.id || entry.is_suspect()) continue;
-      const Distance d = distance(entry.contact.id, key);
-      if (d < own) {
-        ours = false;
-        break;
-      }
-      if (d < its) ++closer_to_key;
-    }
-    if (ours && closer_to_key + 1 < options_.replicas) mark_for_replication(now, key);
-  }
-}
-
-void Node::mark_for_replication(TimePoint now, const Key& key) {
-  if (!replicating_.insert(key).second) return;
-  replications_.push_back({key, now + options_.replicate_delay});
-}
-
-void Node::replicate_some(TimePoint now) {
-  std::size_t left = options_.replicate_batch;
-  while (left-- > 0 && !replications_.empty() && replications_.front().due <= now) {
-    const Key key = replications_.front().key;
-    replications_.pop_front();
-    replicating_.erase(key);
-    replicate(now, key);
-  }
-  if (!replications_.empty() && replications_.front().due <= now) {
-    replications_.front().due = now + options_.replicate_delay;  // the rest in later batches
-  }
-  if (leaving_ && replications_.empty() && handovers_in_flight_ == 0) end_leaving();
-}
-
-void Node::replicate(TimePoint now, const Key& key) {
-  const std::size_t copies = leaving_ ? 1 : options_.replicas - std::min<std::size_t>(options_.replicas, 1);
-  for (const TableEntry* entry : table_.closest(key, copies, false)) {
-    Handover handover;
-    handover.key = key;
-    handover.token = entry->token;
-    std::size_t used = kHeaderBytes + kIdBytes + 8 + 1;
-    for (const StoredValue* value : storage_.live(now, key)) {
-      if (leaving_ && value->publisher == self_) continue;  // nobody will serve it
-      WireValue wire = to_wire(now, *value);
-      if (used + wire_bytes(wire) > kDatagramBytesMax || handover.values.size() >= kValuesMax) break;
-      used += wire_bytes(wire);
-      handover.values.push_back(std::move(wire));
-    }
-    if (handover.values.empty()) continue;
-    Rpc rpc;
-    rpc.to = entry->contact.rpc;
-    rpc.expected = entry->contact.id;
-    rpc.purpose = Purpose::handover;
-    rpc.attempts_max = options_.store_attempts;
-    if (send_rpc(now, std::move(rpc), std::move(handover))) {
-      ++handovers_in_flight_;
-      counters_.replicated.add();
-    }
-  }
-}
-
-void Node::leave(TimePoint now) {
-  if (leaving_) return;
-  leaving_ = true;
-  leave_by_ = now + options_.leave_max;
-  replications_.clear();
-  replicating_.clear();
-  for (const Key& key : storage_.keys()) replications_.push_back({key, now});
-  replicate_some(now);
-}
-
-void Node::end_leaving() {
-  if (left_) return;
-  left_ = true;
-  leave_by_ = TimePoint::max();
-  replications_.clear();
-  for (const TableEntry& entry : table_.entries()) {
-    send(entry.contact.rpc, encode({own_header(next_transaction(), 0), Leave{}}));
-  }
-  actions_.emplace_back(LeaveDone{});
 }
 
 }  // namespace reef::dsht

@@ -1,9 +1,8 @@
-// The asking half of a node: iterative walks towards a key, and what is done at their end.
+// The asking half of a node: what all walks have in common, and gets.
 //
-//   asking ──(settled)──▶ storing ──▶ finished
-//     ▲                      │
-//     └──(closer one named,──┘  announce only: back to asking until the closest live node has taken it
-//         or it did not answer)
+//   level 2 ──(nothing there)──▶ level 1 ──▶ level 0 ──▶ finished
+// At each level the closest contacts are asked for closer ones, several at a time, until the closest have
+// answered. Whoever answers also names contacts of the next outer level, where the walk goes on from there.
 #include <algorithm>
 
 #include "dsht/node.h"
@@ -11,11 +10,7 @@
 namespace reef::dsht {
 namespace {
 
-constexpr std::size_t kShortlistMax = 48;
-// Redirections of one announcement; in a settled network there is none, while nodes join one or two.
-constexpr int kRoundsMax = 8;
-
-bool is_publisher(const WireValue& value, const NodeId& id) { return value.publisher == id; }
+constexpr std::size_t kStepsMax = 256;  // of one trace
 
 }  // namespace
 
@@ -23,76 +18,89 @@ using State = Candidate::State;
 
 // ---- starting
 
-Node::Walk* Node::start_walk(TimePoint now, WalkKind kind, const Key& target, Duration budget) {
-  if (walks_.size() >= options_.walks_max) return nullptr;
-  auto owned = std::make_unique<Walk>(++last_walk_, kind, target, self_, kShortlistMax);
+WalkId Node::refuse_walk(Action refusal) {
+  counters_.walks[static_cast<std::size_t>(WalkEnd::overloaded)].add();
+  actions_.push_back(std::move(refusal));
+  return last_walk_;
+}
+
+Walk* Node::start_walk(TimePoint now, WalkKind kind, const Key& key, Duration budget, LevelMask levels,
+                       Record record) {
+  if (walks_.size() >= options_.walks_max || record.data.size() > kValueBytesMax) return nullptr;
+  auto owned = std::make_unique<Walk>(++last_walk_, kind, key, self_, now);
   Walk* walk = owned.get();
   walk->ends = now + options_.walk_max;
   walk->due = std::min(now + std::max(budget, Duration::zero()), walk->ends);
-  auto start = table_.closest(target, options_.table.bucket_size, false);
-  if (start.empty()) start = table_.closest(target, options_.table.bucket_size, true);
-  for (const TableEntry* entry : start) walk->list.add(entry->contact, 1);
+  walk->levels = levels;
+  walk->level = kLevels;
+  walk->record = std::move(record);
   timers_.push({walk->due, true, walk->id});
   walks_.emplace(walk->id, std::move(owned));
+  (void)go_outwards(now, *walk);
   return walk;
 }
 
-WalkId Node::get(TimePoint now, const Key& key, Duration budget) {
-  Walk* walk = start_walk(now, WalkKind::get, key, budget);
-  if (walk == nullptr) {
-    counters_.walks[static_cast<std::size_t>(WalkEnd::overloaded)].add();
-    actions_.emplace_back(GetDone{++last_walk_, {{}, 0, 0, WalkEnd::overloaded}});
-    return last_walk_;
+// To the next level where there is anybody to ask; level 0 always is one. False when there is none left.
+bool Node::go_outwards(TimePoint now, Walk& walk) {
+  for (int level = walk.level - 1; level >= 0; --level) {
+    if ((walk.levels & mask_of(static_cast<Level>(level))) == 0) continue;
+    walk.levels = static_cast<LevelMask>(walk.levels & (mask_of(static_cast<Level>(level)) - 1));
+    if (level > 0 && (level >= options_.levels || table_.size(static_cast<Level>(level)) == 0)) continue;
+    begin_level(now, walk, static_cast<Level>(level));
+    return true;
   }
-  const WalkId id = walk->id;
+  return false;
+}
+
+void Node::begin_level(TimePoint now, Walk& walk, Level level) {
+  const bool is_next = walk.level == level + 1;
+  walk.level = level;
+  walk.list = Shortlist(walk.key, self_, kShortlistMax);
+  const bool is_put = walk.kind == WalkKind::put && options_.put_bits > 0;
+  table_.closest(level, is_put ? next_target(walk.key, self_, options_.put_bits) : walk.key,
+                 options_.table.bucket_size[0], false, closest_);
+  if (closest_.empty()) table_.closest(level, walk.key, options_.table.bucket_size[0], true, closest_);
+  for (const TableEntry* entry : closest_) walk.list.add(entry->contact, walk.outer_hops + 1, NodeId{});
+  if (is_next) {
+    for (const Contact& contact : walk.outer) walk.list.add(contact, walk.outer_hops + 1, NodeId{});
+  }
+  walk.outer.clear();
+  walk.insist = false;
+  walk.rounds = 0;
+  // Announcements belong to the order of the level where they were made.
+  std::erase_if(walk.seen, [](const WireValue& value) { return value.record.provisional; });
+  if (walk.kind == WalkKind::put || walk.kind == WalkKind::withdraw) begin_put_level(now, walk);
+}
+
+WalkId Node::get(TimePoint now, const Key& key, Duration budget, const GetOptions& how) {
+  // Values that are here, of whatever level, cost nothing.
   std::vector<WireValue> here;
-  for (const StoredValue* value : storage_.live(now, key)) here.push_back(to_wire(now, *value));
-  collect(*walk, here);
-  if (!walk->seen.empty()) {
-    report_found(*walk, std::move(walk->seen), WalkEnd::found);
-    finish(now, *walk, WalkEnd::found);
-  } else {
-    advance(now, id);
+  if (how.levels == kAllLevels) {
+    for (const Storage& storage : storage_) {
+      if (storage.key_count() == 0) continue;
+      for (const StoredValue* value : storage.live(now, key)) {
+        if (value->publisher != self_) here.push_back(to_wire(now, *value));
+      }
+      if (!here.empty()) break;
+    }
   }
-  return id;
-}
-
-WalkId Node::announce(TimePoint now, const Key& key, ByteView value, std::chrono::seconds ttl,
-                      Duration budget) {
-  Walk* walk = value.size() > kValueBytesMax ? nullptr : start_walk(now, WalkKind::announce, key, budget);
-  if (walk == nullptr) {
-    counters_.walks[static_cast<std::size_t>(WalkEnd::overloaded)].add();
-    actions_.emplace_back(AnnounceDone{++last_walk_, {{}, 0, false, WalkEnd::overloaded}});
+  if (!here.empty()) {
+    Found found;
+    if (here.size() > options_.reply_values) here.resize(options_.reply_values);
+    for (const WireValue& value : here) found.values.push_back(to_value(value));
+    found.level = options_.levels > 1 ? 2 : 0;
+    found.end = WalkEnd::found;
+    counters_.walks[static_cast<std::size_t>(WalkEnd::found)].add();
+    actions_.emplace_back(GetDone{++last_walk_, std::move(found), {}});
     return last_walk_;
   }
-  const WalkId id = walk->id;
-  walk->data.assign(value.begin(), value.end());
-  walk->ttl = ttl;
-  advance(now, id);
-  return id;
-}
-
-WalkId Node::put(TimePoint now, const Key& key, ByteView value, std::chrono::seconds ttl) {
-  Walk* walk =
-      value.size() > kValueBytesMax ? nullptr : start_walk(now, WalkKind::put, key, options_.walk_max);
-  if (walk == nullptr) {
-    counters_.walks[static_cast<std::size_t>(WalkEnd::overloaded)].add();
-    actions_.emplace_back(PutDone{++last_walk_, false});
-    return last_walk_;
-  }
-  const WalkId id = walk->id;
-  walk->data.assign(value.begin(), value.end());
-  walk->ttl = ttl;
-  advance(now, id);
-  return id;
-}
-
-WalkId Node::withdraw(TimePoint now, const Key& key) {
-  Walk* walk = start_walk(now, WalkKind::withdraw, key, options_.walk_max);
-  if (walk == nullptr) {
-    counters_.walks[static_cast<std::size_t>(WalkEnd::overloaded)].add();
-    actions_.emplace_back(PutDone{++last_walk_, false});
-    return last_walk_;
+  Walk* walk = start_walk(now, WalkKind::get, key, budget, how.levels);
+  if (walk == nullptr) return refuse_walk(GetDone{++last_walk_, {{}, 0, 0, WalkEnd::overloaded, -1}, {}});
+  walk->traced = how.trace;
+  for (const Storage& storage : storage_) {
+    for (const StoredValue* value : storage.live(now, key)) {
+      if (value->publisher == self_) walk->own = {to_wire(now, *value)};
+    }
   }
   const WalkId id = walk->id;
   advance(now, id);
@@ -105,38 +113,47 @@ void Node::advance(TimePoint now, WalkId id) {
   const auto found = walks_.find(id);
   if (found == walks_.end()) return;
   Walk& walk = *found->second;
-  if (walk.accepted) {
-    confirm_announced(now, walk);
-    return;
+  switch (walk.kind) {
+    case WalkKind::put:
+    case WalkKind::withdraw:
+      put_on(now, walk);
+      return;
+    case WalkKind::announce:
+      announce_on(now, walk);
+      return;
+    default:
+      break;
   }
-  if (walk.storing) {
-    if (walk.kind != WalkKind::announce) store_further(now, walk);
-    return;
-  }
-  if (is_settled(walk)) {
-    conclude(now, walk);
-    return;
-  }
-  while (walk.list.in_flight() < options_.alpha) {
-    Candidate* next = walk.list.next(options_.table.bucket_size);
+  if (look_around(now, walk)) conclude(now, walk);
+}
+
+// Sends what may be sent; true when there is nothing left to be learnt at this level.
+bool Node::look_around(TimePoint now, Walk& walk) {
+  if (is_settled(walk)) return true;
+  const int alpha = walk.level > 0 ? options_.alpha_near : options_.alpha;
+  const std::size_t width = walk.level > 0 ? options_.near_width : options_.table.bucket_size[0];
+  while (walk.list.in_flight() < alpha) {
+    Candidate* next = walk.list.next(width);
     if (next == nullptr) break;
     ask(now, walk, *next);
   }
-  // Only when nothing could be sent: every candidate has failed on the spot.
-  if (is_settled(walk)) conclude(now, walk);
+  return is_settled(walk);
 }
 
 bool Node::is_settled(Walk& walk) const {
   switch (walk.kind) {
     case WalkKind::join:
     case WalkKind::refresh:
-      return walk.list.settled(options_.table.bucket_size);
+      return walk.list.settled(options_.table.bucket_size[0]);
     case WalkKind::get:
-      return walk.list.settled(options_.get_width);
+    case WalkKind::hint:
+      // Near by, nobody waits for those who are late: the next level may answer sooner.
+      return walk.level > 0 ? walk.list.is_quiet(options_.near_width) : walk.list.settled(options_.get_width);
     case WalkKind::put:
     case WalkKind::withdraw:
-      return walk.list.settled(options_.replicas);
+      return walk.level > 0 ? walk.list.is_quiet(1) : walk.list.settled(options_.replicas);
     case WalkKind::announce: {
+      if (walk.level > 0) return walk.list.is_quiet(1);
       // The closest live node has answered, hence named all it knows that are closer, and none of them lives.
       // If that place is our own, two neighbours must have said so.
       const Candidate* head = walk.list.head();
@@ -149,48 +166,110 @@ bool Node::is_settled(Walk& walk) const {
 
 void Node::ask(TimePoint now, Walk& walk, Candidate& candidate) {
   Find find;
-  find.target = walk.list.target();
-  find.want_values = walk.kind == WalkKind::get || walk.kind == WalkKind::announce;
+  find.key = walk.key;
+  find.toward = walk.key;
+  switch (walk.kind) {
+    case WalkKind::get:
+    case WalkKind::hint:
+      find.want = Want::values;
+      find.toward = next_target(walk.key, candidate.contact.id, options_.get_bits);
+      break;
+    case WalkKind::announce:
+      find.want = Want::values;
+      break;
+    case WalkKind::put:
+      find.want = Want::place;
+      find.ttl_seconds = walk.record.ttl_seconds;
+      if (!walk.settling) find.toward = next_target(walk.key, candidate.contact.id, options_.put_bits);
+      break;
+    default:
+      break;
+  }
   find.padding = padding_for(find);
   Rpc rpc;
   rpc.to = candidate.contact.rpc;
   rpc.expected = candidate.contact.id;
   rpc.purpose = Purpose::find;
+  rpc.level = walk.level;
   rpc.walk = walk.id;
+  rpc.step = trace_step(now, walk, candidate);
   rpc.attempts_max = options_.find_attempts;
   candidate.state = send_rpc(now, std::move(rpc), find) ? State::asked : State::failed;
 }
 
+int Node::trace_step(TimePoint now, Walk& walk, const Candidate& candidate) {
+  if (!walk.traced || walk.steps.size() >= kStepsMax) return -1;
+  TraceStep step;
+  step.level = walk.level;
+  step.contact = candidate.contact;
+  step.hops = candidate.hops;
+  step.bits = candidate.from_target.leading_zeros();
+  step.sent_after = now - walk.began;
+  walk.steps.push_back(std::move(step));
+  return static_cast<int>(walk.steps.size()) - 1;
+}
+
 // Nobody out on the Internet shall make us send to our own private networks.
-void Node::add_named(Walk& walk, const std::vector<Contact>& contacts, const Endpoint& by, int hops) {
+bool Node::is_followed(const Contact& contact, const Endpoint& by) {
+  const IpAddress& address = contact.rpc.address;
+  if (address.is_unspecified() || (by.address.is_global_unicast() && !address.is_global_unicast())) {
+    counters_.unfollowed.add();
+    return false;
+  }
+  return true;
+}
+
+void Node::add_named(Walk& walk, const std::vector<Contact>& contacts, const Rpc& by, int hops) {
   for (const Contact& contact : contacts) {
-    const IpAddress& address = contact.rpc.address;
-    if (address.is_unspecified() || (by.address.is_global_unicast() && !address.is_global_unicast())) {
-      counters_.unfollowed.add();
-      continue;
-    }
-    walk.list.add(contact, hops);
+    if (is_followed(contact, by.to)) walk.list.add(contact, hops, by.expected);
   }
 }
 
-void Node::on_nodes(TimePoint now, const Rpc& rpc, Nodes& nodes) {
+void Node::note_answer(TimePoint now, Walk& walk, const Rpc& rpc, const Nodes& nodes) {
+  walk.reached_bits = std::max(walk.reached_bits, distance(rpc.expected, walk.key).leading_zeros());
+  if (rpc.step >= 0) {
+    TraceStep& step = walk.steps[static_cast<std::size_t>(rpc.step)];
+    step.rtt = now - rpc.sent_at;
+    step.outcome = nodes.values.empty() ? TraceStep::Outcome::contacts : TraceStep::Outcome::values;
+    step.named = nodes.contacts.size();
+  }
+}
+
+void Node::on_nodes(TimePoint now, const Rpc& rpc, const Contact& from, Nodes& nodes) {
   const auto found = walks_.find(rpc.walk);
   if (found == walks_.end()) return;
   Walk& walk = *found->second;
-  Candidate* candidate = walk.list.find(rpc.expected);
-  if (candidate == nullptr) return;
-  candidate->state = State::answered;
-  candidate->token = nodes.token;
-  const int hops = candidate->hops;
+  keep_authentic(walk.key, nodes.values);
+  note_answer(now, walk, rpc, nodes);
+  const bool is_present = rpc.level == walk.level;
+  Candidate* candidate = is_present ? walk.list.find(rpc.expected) : nullptr;
+  int hops = walk.outer_hops;
+  if (candidate != nullptr) {
+    candidate->state = State::answered;
+    candidate->token = nodes.token;
+    hops = candidate->hops;
+    add_named(walk, nodes.contacts, rpc, hops + 1);
+  }
   walk.hops = std::max(walk.hops, hops);
-  add_named(walk, nodes.contacts, rpc.to, hops + 1);
+  // Where the walk goes on outwards, unless it is there already.
+  if (is_present) {
+    walk.outer_hops = hops;
+    for (const Contact& contact : nodes.outer) {
+      if (walk.outer.size() < kShortlistMax && is_followed(contact, rpc.to)) walk.outer.push_back(contact);
+    }
+  } else if (rpc.level == walk.level + 1) {
+    add_named(walk, nodes.outer, rpc, hops + 1);
+  }
   if (!nodes.values.empty()) collect(walk, nodes.values);
-  if (walk.kind == WalkKind::get && !walk.seen.empty()) {
+  if ((walk.kind == WalkKind::get || walk.kind == WalkKind::hint) && !walk.seen.empty()) {
+    walk.hot = nodes.hot;
+    walk.found_level = rpc.level;
     walk.hops = hops;
-    report_found(walk, std::move(walk.seen), WalkEnd::found);
-    finish(now, walk, WalkEnd::found);
+    finish_get(now, walk, WalkEnd::found);
     return;
   }
+  const bool is_put = walk.kind == WalkKind::put || walk.kind == WalkKind::withdraw;
+  if (is_put && is_present) note_place(walk, rpc, nodes, from);
   advance(now, rpc.walk);
 }
 
@@ -199,14 +278,14 @@ void Node::on_nodes(TimePoint now, const Rpc& rpc, Nodes& nodes) {
 void Node::collect(Walk& walk, std::vector<WireValue>& values) {
   bool after_own = false;
   for (WireValue& value : values) {
-    if (is_publisher(value, self_)) {
-      after_own = value.provisional;
+    if (value.record.publisher == credentials_.public_key()) {
+      after_own = value.record.provisional;
       if (walk.kind == WalkKind::get) walk.own = {std::move(value)};
       continue;
     }
-    if (walk.kind == WalkKind::announce && value.provisional && after_own) continue;
+    if (walk.kind == WalkKind::announce && value.record.provisional && after_own) continue;
     const bool known = std::any_of(walk.seen.begin(), walk.seen.end(), [&](const WireValue& other) {
-      return other.publisher == value.publisher;
+      return other.record.publisher == value.record.publisher;
     });
     if (!known && walk.seen.size() < kValuesMax) walk.seen.push_back(std::move(value));
   }
@@ -216,14 +295,12 @@ void Node::candidate_failed(TimePoint now, const Rpc& rpc) {
   const auto found = walks_.find(rpc.walk);
   if (found == walks_.end()) return;
   Walk& walk = *found->second;
-  Candidate* candidate = walk.list.find(rpc.expected);
-  if (rpc.purpose == Purpose::find) {
-    if (candidate != nullptr) candidate->state = State::failed;
-  } else {
-    --walk.stores_in_flight;
-    if (candidate != nullptr) candidate->state = State::failed;
+  if (rpc.step >= 0) walk.steps[static_cast<std::size_t>(rpc.step)].outcome = TraceStep::Outcome::timed_out;
+  if (rpc.purpose != Purpose::find) --walk.stores_in_flight;
+  if (rpc.level == walk.level) {
+    if (Candidate* candidate = walk.list.find(rpc.expected)) candidate->state = State::failed;
     // The place to announce at is gone: the next closest is sought among those already known.
-    if (walk.kind == WalkKind::announce) walk.storing = false;
+    if (rpc.purpose == Purpose::announce) walk.storing = false;
   }
   advance(now, rpc.walk);
 }
@@ -232,248 +309,67 @@ void Node::candidate_failed(TimePoint now, const Rpc& rpc) {
 
 void Node::conclude(TimePoint now, Walk& walk) {
   switch (walk.kind) {
-    case WalkKind::join:
-    case WalkKind::refresh:
-      finish(now, walk, WalkEnd::exhausted);
-      return;
-    case WalkKind::get: {
-      const WalkEnd end = !walk.own.empty()                ? WalkEnd::found
-                          : walk.list.candidates().empty() ? WalkEnd::isolated
-                                                           : WalkEnd::exhausted;
-      report_found(walk, std::move(walk.own), end);
-      finish(now, walk, end);
-      return;
-    }
-    case WalkKind::put:
-    case WalkKind::withdraw:
-      walk.storing = true;
-      store_further(now, walk);
-      return;
-    case WalkKind::announce:
-      announce_at_head(now, walk);
-      return;
-  }
-}
-
-void Node::store_further(TimePoint now, Walk& walk) {
-  const Key& key = walk.list.target();
-  // We are one of the closest ourselves, maybe.
-  if (walk.rounds++ == 0) {
-    if (walk.kind == WalkKind::withdraw) {
-      if (storage_.withdraw(key, self_)) ++walk.stored;
-    } else if (walk.list.closer_than(walk.list.own_distance()) < options_.replicas &&
-               storage_.put(now, key, self_, walk.data, walk.ttl, false) != Storage::Outcome::full) {
-      ++walk.stored;
-    }
-  }
-  const auto wanted = static_cast<int>(options_.replicas);
-  int asked = 0;
-  for (Candidate& candidate : walk.list.candidates()) {
-    if (walk.stored + walk.stores_in_flight >= wanted) break;
-    // Where there was nothing to withdraw, there is no use in looking further out than a put goes.
-    if (walk.kind == WalkKind::withdraw && asked >= wanted) break;
-    if (candidate.tried) ++asked;
-    if (candidate.state != State::answered || candidate.tried) continue;
-    candidate.tried = true;
-    ++asked;
-    Rpc rpc;
-    rpc.to = candidate.contact.rpc;
-    rpc.expected = candidate.contact.id;
-    rpc.walk = walk.id;
-    rpc.attempts_max = options_.store_attempts;
-    const bool is_put = walk.kind == WalkKind::put;
-    rpc.purpose = is_put ? Purpose::store : Purpose::withdraw;
-    const auto ttl = static_cast<std::uint32_t>(std::clamp<std::int64_t>(walk.ttl.count(), 0, UINT32_MAX));
-    Body body = is_put ? Body(Store{key, candidate.token, ttl, false, walk.data})
-                       : Body(Withdraw{key, candidate.token});
-    if (send_rpc(now, std::move(rpc), std::move(body))) ++walk.stores_in_flight;
-  }
-  if (walk.stores_in_flight == 0) {
-    actions_.emplace_back(PutDone{walk.id, walk.stored > 0});
-    walk.reported = true;
-    finish(now, walk, table_.size() == 0 ? WalkEnd::isolated : WalkEnd::exhausted);
-  }
-}
-
-void Node::on_stored(TimePoint now, const Rpc& rpc, const Stored& reply) {
-  if (reply.status == StoreStatus::token_needed && !rpc.token_retried) {
-    // Our address or its secret changed: once more, with the token that it just gave.
-    auto request = decode(rpc.request, network_);
-    if (request) {
-      std::visit(
-          [&](auto& body) {
-            if constexpr (requires { body.token; }) body.token = reply.token;
-          },
-          request->body);
-      Rpc again = rpc;
-      again.attempts = 1;
-      again.token_retried = true;
-      if (send_rpc(now, std::move(again), std::move(request->body))) return;
-    }
-  }
-  if (rpc.purpose == Purpose::handover) {
-    --handovers_in_flight_;
-    if (leaving_ && replications_.empty() && handovers_in_flight_ == 0) end_leaving();
-    return;
-  }
-  const auto found = walks_.find(rpc.walk);
-  if (found == walks_.end()) return;
-  Walk& walk = *found->second;
-  --walk.stores_in_flight;
-  switch (reply.status) {
-    case StoreStatus::stored:
-    case StoreStatus::renewed:
-    case StoreStatus::withdrawn:
-      ++walk.stored;
-      break;
-    default:
-      break;
-  }
-  advance(now, rpc.walk);
-}
-
-void Node::announce_at_head(TimePoint now, Walk& walk) {
-  Candidate* head = walk.list.head();
-  if (head == nullptr || walk.list.own_distance() < head->from_target) {
-    announce_here(now, walk);
-    return;
-  }
-  walk.storing = true;
-  Announce announce;
-  announce.key = walk.list.target();
-  announce.token = head->token;
-  announce.insist = walk.insist;
-  announce.ttl_seconds =
-      static_cast<std::uint32_t>(std::clamp<std::int64_t>(walk.ttl.count(), 0, UINT32_MAX));
-  announce.data = walk.data;
-  announce.padding = padding_for(announce);
-  Rpc rpc;
-  rpc.to = head->contact.rpc;
-  rpc.expected = head->contact.id;
-  rpc.purpose = Purpose::announce;
-  rpc.walk = walk.id;
-  rpc.attempts_max = options_.store_attempts;
-  ++walk.stores_in_flight;
-  if (!send_rpc(now, std::move(rpc), std::move(announce))) {
-    report_announced(walk, std::move(walk.seen), false, WalkEnd::overloaded);
-    finish(now, walk, WalkEnd::overloaded);
-  }
-}
-
-// The closest live node is ourselves: the same rules as for a stranger that announces here.
-void Node::announce_here(TimePoint now, Walk& walk) {
-  const Key& key = walk.list.target();
-  for (const WireValue& seen : walk.seen) {
-    const StoredValue value{seen.publisher, seen.data, now - std::chrono::milliseconds(seen.age_ms),
-                            now + std::chrono::seconds(seen.ttl_seconds), seen.provisional};
-    (void)storage_.merge(now, key, value);  // what does not fit is not remembered, as with any other value
-  }
-  const bool stored = storage_.put(now, key, self_, walk.data, walk.ttl, true) != Storage::Outcome::full;
-  if (stored) mark_for_replication(now, key);
-  std::vector<WireValue> earlier;
-  for (const StoredValue* value : storage_.earlier(now, key, self_, options_.reply_values, random_)) {
-    earlier.push_back(to_wire(now, *value));
-  }
-  const WalkEnd end = walk.list.head() == nullptr ? WalkEnd::isolated
-                      : earlier.empty()           ? WalkEnd::exhausted
-                                                  : WalkEnd::found;
-  report_announced(walk, std::move(earlier), stored, end);
-  finish(now, walk, end);
-}
-
-void Node::on_announced(TimePoint now, const Rpc& rpc, AnnounceReply& reply) {
-  const auto found = walks_.find(rpc.walk);
-  if (found == walks_.end()) return;
-  Walk& walk = *found->second;
-  --walk.stores_in_flight;
-  walk.storing = false;
-  Candidate* candidate = walk.list.find(rpc.expected);
-  if (candidate == nullptr) return;
-  candidate->token = reply.token;
-  const bool again = ++walk.rounds <= kRoundsMax;
-  switch (reply.status) {
-    case StoreStatus::token_needed:
-      if (!again) candidate->state = State::failed;
-      break;
-    case StoreStatus::not_closest:
-      add_named(walk, reply.closer, rpc.to, candidate->hops + 1);
-      candidate = walk.list.find(rpc.expected);
-      if (candidate == nullptr) return;
-      for (const Contact& contact : reply.closer) {
-        // It is said to live: whom we gave up gets a second chance.
-        Candidate* closer = walk.list.find(contact.id);
-        if (closer != nullptr && closer->state == State::failed && !closer->revived) {
-          closer->revived = true;
-          closer->state = State::fresh;
-        }
+    case WalkKind::get:
+    case WalkKind::hint: {
+      const bool is_isolated = walk.level == 0 && walk.list.candidates().empty();
+      if (go_outwards(now, walk)) {
+        advance(now, walk.id);
+        return;
       }
-      // Nobody closer is left to be asked: we cannot reach whom it can.
-      if (const Candidate* head = walk.list.head(); head != nullptr && head->contact.id == rpc.expected)
-        walk.insist = true;
-      if (!again) candidate->state = State::failed;
-      break;
-    case StoreStatus::stored:
-    case StoreStatus::renewed:
-    case StoreStatus::full: {
-      std::erase_if(reply.earlier, [this](const WireValue& v) { return is_publisher(v, self_); });
-      walk.accepted = std::move(reply);
-      walk.accepted_by = rpc.expected;
-      break;
+      finish_get(now, walk,
+                 !walk.own.empty() ? WalkEnd::found
+                 : is_isolated     ? WalkEnd::isolated
+                                   : WalkEnd::exhausted);
+      return;
     }
     default:
-      candidate->state = State::failed;
-      break;
+      finish(now, walk);
+      return;
   }
-  advance(now, rpc.walk);
 }
 
-// Our announcement was taken. Before we believe that we are first, the next closest node is heard as well,
-// unless it is slow: it holds a replica, and the one that answered may have joined or restarted a moment ago
-// and know of nobody.
-void Node::confirm_announced(TimePoint now, Walk& walk) {
-  const bool renewed = walk.accepted->status == StoreStatus::renewed;
-  if (walk.accepted->earlier.empty() && !renewed && !walk.list.is_quiet(2)) {
-    Candidate* next = walk.list.next(2);
-    if (next != nullptr && walk.list.in_flight() < options_.alpha) ask(now, walk, *next);
-    if (!walk.list.is_quiet(2)) return;
+// The key is asked for by many: what we were told, we tell others for a while, and ask no more ourselves.
+void Node::remember_hot(TimePoint now, const Walk& walk) {
+  for (const WireValue& wire : walk.seen) {
+    if (wire.record.provisional) continue;
+    const Duration left = std::min<Duration>(std::chrono::seconds(wire.left_seconds), options_.hot_memory);
+    // What does not fit is not remembered.
+    (void)storage_[walk.found_level].merge(now, walk.key,
+                                           {credentials_.id_of(wire.record.publisher), wire.record,
+                                            now - std::chrono::milliseconds(wire.age_ms), now + left});
   }
-  const Candidate* head = walk.list.head();
-  if (!renewed && head != nullptr && head->state == State::answered &&
-      head->from_target < distance(walk.accepted_by, walk.list.target()) && walk.rounds <= kRoundsMax) {
-    // One that is closer still has turned up meanwhile: others will go there.
-    collect(walk, walk.accepted->earlier);
-    walk.accepted.reset();
-    announce_at_head(now, walk);
-    return;
-  }
-  std::vector<WireValue> earlier = std::move(walk.accepted->earlier);
-  if (!renewed) {
-    for (WireValue& seen : walk.seen) {
-      const bool known = std::any_of(earlier.begin(), earlier.end(),
-                                     [&](const WireValue& v) { return v.publisher == seen.publisher; });
-      if (!known) earlier.push_back(std::move(seen));
-    }
-  }
-  const bool stored = walk.accepted->status != StoreStatus::full;
-  const WalkEnd end = earlier.empty() ? WalkEnd::exhausted : WalkEnd::found;
-  report_announced(walk, std::move(earlier), stored, end);
-  finish(now, walk, end);
 }
 
-// ---- endings
+void Node::finish_get(TimePoint now, Walk& walk, WalkEnd end) {
+  if (walk.kind == WalkKind::hint) {
+    on_hint(now, walk.seen);
+  } else {
+    if (walk.hot) remember_hot(now, walk);
+    Found out;
+    for (const WireValue& value : walk.seen.empty() ? walk.own : walk.seen)
+      out.values.push_back(to_value(value));
+    out.level = walk.found_level;
+    out.hops = walk.hops;
+    out.end = end;
+    out.reached_bits = walk.reached_bits;
+    counters_.walks[static_cast<std::size_t>(end)].add();
+    if (end == WalkEnd::found) counters_.found_at[walk.found_level].add();
+    actions_.emplace_back(GetDone{walk.id, std::move(out), std::move(walk.steps)});
+  }
+  finish(now, walk);
+}
 
 void Node::walk_timed_out(TimePoint now, WalkId id) {
   Walk& walk = *walks_.at(id);
   switch (walk.kind) {
     case WalkKind::get:
-      report_found(walk, std::move(walk.own), WalkEnd::deadline);
-      finish(now, walk, WalkEnd::deadline);
+    case WalkKind::hint:
+      finish_get(now, walk, WalkEnd::deadline);
       return;
     case WalkKind::announce:
-      report_announced(walk, walk.seen, walk.accepted && walk.accepted->status != StoreStatus::full,
-                       WalkEnd::deadline);
+      report_announced(now, walk, walk.seen, walk.stored > 0, WalkEnd::deadline);
       if (now >= walk.ends) {
-        finish(now, walk, WalkEnd::deadline);
+        finish(now, walk);
       } else {
         // Whoever comes later shall learn of us all the same.
         walk.due = walk.ends;
@@ -483,43 +379,27 @@ void Node::walk_timed_out(TimePoint now, WalkId id) {
     case WalkKind::put:
     case WalkKind::withdraw:
       actions_.emplace_back(PutDone{walk.id, walk.stored > 0});
-      finish(now, walk, WalkEnd::deadline);
+      finish(now, walk);
       return;
     case WalkKind::join:
     case WalkKind::refresh:
-      finish(now, walk, WalkEnd::deadline);
+      finish(now, walk);
       return;
   }
 }
 
-Value Node::to_value(WireValue value) const {
-  Value out{
-      value.publisher, std::move(value.data), std::chrono::seconds(value.ttl_seconds), value.provisional, {}};
-  if (const TableEntry* entry = table_.find(value.publisher)) out.rtt = entry->rtt.least();
+Value Node::to_value(const WireValue& value) const {
+  const Record& record = value.record;
+  Value out{credentials_.id_of(record.publisher),
+            record.data,
+            std::chrono::seconds(value.left_seconds),
+            record.provisional,
+            {}};
+  if (const TableEntry* entry = table_.find(out.publisher)) out.rtt = entry->rtt.least();
   return out;
 }
 
-void Node::report_announced(Walk& walk, std::vector<WireValue> earlier, bool stored, WalkEnd end) {
-  if (walk.reported) return;
-  walk.reported = true;
-  Announced out;
-  for (WireValue& value : earlier) out.earlier.push_back(to_value(std::move(value)));
-  out.stored = stored;
-  out.end = end;
-  counters_.walks[static_cast<std::size_t>(end)].add();
-  actions_.emplace_back(AnnounceDone{walk.id, std::move(out)});
-}
-
-void Node::report_found(Walk& walk, std::vector<WireValue> values, WalkEnd end) {
-  Found out;
-  for (WireValue& value : values) out.values.push_back(to_value(std::move(value)));
-  out.hops = walk.hops;
-  out.end = end;
-  counters_.walks[static_cast<std::size_t>(end)].add();
-  actions_.emplace_back(GetDone{walk.id, std::move(out)});
-}
-
-void Node::finish(TimePoint now, Walk& walk, WalkEnd) {
+void Node::finish(TimePoint now, Walk& walk) {
   const WalkId id = walk.id;
   const bool is_join = walk.kind == WalkKind::join;
   walks_.erase(id);  // `walk` is gone; answers that still come for it find nobody

@@ -1,18 +1,16 @@
 #include "dsht/routing_table.h"
 
 #include <algorithm>
+#include <bit>
+#include <cmath>
 
 namespace reef::dsht {
 namespace {
 
 // How long a contact may be silent before another endpoint that claims its id is believed.
 constexpr Duration kEndpointHold = std::chrono::minutes(1);
-
-bool same_prefix(const IpAddress& a, const IpAddress& b) {
-  if (a.is_v4() != b.is_v4()) return false;
-  const std::size_t bytes = a.is_v4() ? 12 + 3 : 6;  // /24, /48
-  return std::equal(a.bytes().begin(), a.bytes().begin() + bytes, b.bytes().begin());
-}
+// Up to so many closest are picked in one pass; for more, sorting is the faster way.
+constexpr std::size_t kPickedMax = 64;
 
 std::uint64_t leading_word(const std::array<std::uint8_t, kIdBytes>& bytes) {
   std::uint64_t word = 0;
@@ -20,129 +18,357 @@ std::uint64_t leading_word(const std::array<std::uint8_t, kIdBytes>& bytes) {
   return word;
 }
 
+// What is known of how densely ids lie around ours. Lengths of the id space are in units of the part beyond
+// the deepest full bucket.
+struct Density {
+  double counted = 0;        // nodes in the buckets of which we know everybody
+  double length = 0;         // of these buckets together
+  std::vector<double> full;  // lengths of buckets that have k or more
+  double k = 0;
+};
+
+// The likeliest number of nodes in a unit, if they lie as a Poisson process: the root of the derivative of
+// log(m^counted · e^(-m·length) · Π P(N(m·full) >= k)).
+double likeliest_per_unit(const Density& density) {
+  // d/dm log P(N(m) >= k) = P(N = k-1) / P(N >= k) = 1 / (m/k + m²/(k(k+1)) + ...), which is less than k/m.
+  const auto slope_of_full = [&](double m) {
+    double term = 1;
+    double sum = 0;
+    for (double j = density.k; term > sum * 1e-9 && sum < 1e100; ++j) sum += term *= m / j;
+    return 1 / sum;
+  };
+  double low = 0;
+  double high = (density.counted + static_cast<double>(density.full.size()) * density.k) / density.length;
+  for (int i = 0; i < 40; ++i) {
+    const double middle = (low + high) / 2;
+    double slope = density.counted / middle - density.length;
+    for (const double length : density.full) slope += length * slope_of_full(middle * length);
+    (slope > 0 ? low : high) = middle;
+  }
+  return high;
+}
+
 }  // namespace
 
 RoutingTable::RoutingTable(const NodeId& self, const RoutingTableOptions& options)
-    : self_(self), options_(options) {}
+    : self_(self), self_word_(leading_word(self.bytes)), options_(options) {}
+
+// ---- where an id belongs
 
 int RoutingTable::bucket_of(const NodeId& id) const {
   return std::min(distance(self_, id).leading_zeros(), kIdBits - 1);
 }
 
-int RoutingTable::deepest_bucket() const {
+int RoutingTable::bucket_at(std::size_t index) const {
+  const std::uint64_t apart = words_[index] ^ self_word_;
+  return apart != 0 ? std::countl_zero(apart) : bucket_of(entries_[index].contact.id);
+}
+
+int RoutingTable::deepest_bucket(Level level) const {
   for (int i = kIdBits - 1; i >= 0; --i) {
-    if (bucket_sizes_[i] > 0) return i;
+    if (bucket_sizes_[level][i] > 0) return i;
   }
   return -1;
 }
 
-bool RoutingTable::prefix_is_full(const Contact& contact, int bucket) const {
-  if (!contact.rpc.address.is_global_unicast()) return false;
-  std::size_t in_bucket = 0;
-  std::size_t in_table = 0;
-  for (const TableEntry& entry : entries_) {
-    if (!same_prefix(entry.contact.rpc.address, contact.rpc.address)) continue;
-    ++in_table;
-    if (bucket_of(entry.contact.id) == bucket) ++in_bucket;
-  }
-  return in_bucket >= options_.prefix_bucket_max || in_table >= options_.prefix_table_max;
+bool RoutingTable::bucket_is_full(Level level, int bucket) const {
+  return bucket_sizes_[level][bucket] >= options_.bucket_size[level];
 }
 
-RoutingTable::Admission RoutingTable::admission(const Contact& contact) const {
+RoutingTable::Admission RoutingTable::room_at(Level level, int bucket, AddressGroup group) const {
+  if (bucket_is_full(level, bucket)) return Admission::bucket_full;
+  if (group == kNoGroup) return Admission::added;
+  std::size_t in_bucket = 0;
+  std::size_t at_level = 0;
+  for (std::size_t i = 0; i < groups_.size(); ++i) {
+    if (groups_[i] != group || (standing_[i] & mask_of(level)) == 0) continue;
+    ++at_level;
+    if (bucket_at(i) == bucket) ++in_bucket;
+  }
+  const std::size_t k = options_.bucket_size[level];
+  const std::size_t bucket_max = std::max(options_.prefix_bucket_max, k * options_.prefix_bucket_max / 8);
+  const std::size_t level_max = std::max(options_.prefix_level_max, k);
+  return in_bucket < bucket_max && at_level < level_max ? Admission::added : Admission::prefix_full;
+}
+
+LevelMask RoutingTable::room_in(LevelMask wanted, int bucket, AddressGroup group, Admission& refusal) const {
+  LevelMask out = 0;
+  refusal = Admission::prefix_full;
+  for (Level level = 0; level < kLevels; ++level) {
+    if ((wanted & mask_of(level)) == 0) continue;
+    const Admission room = room_at(level, bucket, group);
+    if (room == Admission::added) out |= mask_of(level);
+    if (room == Admission::bucket_full) refusal = room;
+  }
+  return out;
+}
+
+RoutingTable::Admission RoutingTable::admission(const Contact& contact, LevelMask wanted) const {
   if (contact.id == self_) return Admission::self;
   if (find(contact.id) != nullptr) return Admission::known;
-  const int bucket = bucket_of(contact.id);
-  if (bucket_sizes_[bucket] >= options_.bucket_size) return Admission::bucket_full;
-  return prefix_is_full(contact, bucket) ? Admission::prefix_full : Admission::added;
+  Admission refusal{};
+  const LevelMask room =
+      room_in(wanted | mask_of(0), bucket_of(contact.id), address_group(contact.rpc.address), refusal);
+  return room != 0 ? Admission::added : refusal;
 }
 
-RoutingTable::Admission RoutingTable::answered(TimePoint now, const Contact& contact) {
-  const Admission admitted = admission(contact);
-  if (admitted == Admission::known) {
-    TableEntry& entry = *find(contact.id);
-    if (entry.contact.rpc != contact.rpc && !entry.is_suspect() && now - entry.heard_at < kEndpointHold)
-      return admitted;
-    if (entry.contact.rpc != contact.rpc) entry.rtt = RttEstimator{};
-    entry.contact = contact;
-    entry.heard_at = now;
-    entry.failures = 0;
-  } else if (admitted == Admission::added) {
-    TableEntry entry;
-    entry.contact = contact;
-    entry.heard_at = now;
-    entries_.push_back(std::move(entry));
-    ++bucket_sizes_[bucket_of(contact.id)];
-  } else if (admitted == Admission::bucket_full) {
-    remember(contact);
+// ---- changes
+
+void RoutingTable::enter(std::size_t index, LevelMask levels) {
+  levels &= static_cast<LevelMask>(~standing_[index]);
+  for (Level level = 0; level < kLevels; ++level) {
+    if ((levels & mask_of(level)) == 0) continue;
+    ++level_sizes_[level];
+    ++bucket_sizes_[level][bucket_at(index)];
   }
-  return admitted;
+  entries_[index].levels = standing_[index] |= levels;
+}
+
+void RoutingTable::retreat(std::size_t index, LevelMask levels) {
+  levels &= standing_[index];
+  for (Level level = 0; level < kLevels; ++level) {
+    if ((levels & mask_of(level)) == 0) continue;
+    --level_sizes_[level];
+    --bucket_sizes_[level][bucket_at(index)];
+  }
+  entries_[index].levels = standing_[index] &= static_cast<LevelMask>(~levels);
+}
+
+void RoutingTable::erase(std::size_t index) {
+  retreat(index, standing_[index]);
+  const std::size_t last = entries_.size() - 1;
+  if (index != last) entries_[index] = std::move(entries_[last]);
+  words_[index] = words_[last];
+  standing_[index] = standing_[last];
+  groups_[index] = groups_[last];
+  entries_.pop_back();
+  words_.pop_back();
+  standing_.pop_back();
+  groups_.pop_back();
+}
+
+RoutingTable::Admission RoutingTable::answered(TimePoint now, const Contact& contact, LevelMask wanted,
+                                               const std::array<ClusterDescription, 2>& clusters) {
+  if (contact.id == self_) return Admission::self;
+  wanted |= mask_of(0);
+  if (const std::size_t index = index_of(contact.id); index != kNowhere)
+    return answered_again(now, index, contact, wanted, clusters);
+  const AddressGroup group = address_group(contact.rpc.address);
+  Admission refusal{};
+  const LevelMask room = room_in(wanted, bucket_of(contact.id), group, refusal);
+  if (room == 0) {
+    if (refusal == Admission::bucket_full) remember(contact);
+    return refusal;
+  }
+  TableEntry entry;
+  entry.contact = contact;
+  entry.heard_at = now;
+  entry.clusters = clusters;
+  entries_.push_back(std::move(entry));
+  words_.push_back(leading_word(contact.id.bytes));
+  standing_.push_back(0);
+  groups_.push_back(group);
+  enter(entries_.size() - 1, room);
+  return Admission::added;
+}
+
+RoutingTable::Admission RoutingTable::answered_again(TimePoint now, std::size_t index, const Contact& contact,
+                                                     LevelMask wanted,
+                                                     const std::array<ClusterDescription, 2>& clusters) {
+  TableEntry& entry = entries_[index];
+  if (entry.contact.rpc != contact.rpc) {
+    if (!entry.is_suspect() && now - entry.heard_at < kEndpointHold) return Admission::known;
+    entry.rtt = RttEstimator{};
+    entry.token = 0;
+    entry.token_at = {};
+    entry.proven = false;
+    if (const AddressGroup group = address_group(contact.rpc.address); group != groups_[index]) {
+      retreat(index, standing_[index]);  // it comes in anew, under the limits of the other group
+      groups_[index] = group;
+    }
+  }
+  entry.contact = contact;
+  entry.heard_at = now;
+  entry.failures = 0;
+  entry.clusters = clusters;
+  retreat(index, static_cast<LevelMask>(~wanted));
+  if (const auto missing = static_cast<LevelMask>(wanted & ~standing_[index]); missing != 0) {
+    Admission refusal{};
+    enter(index, room_in(missing, bucket_at(index), groups_[index], refusal));
+    if (standing_[index] == 0) {
+      erase(index);
+      if (refusal == Admission::bucket_full) remember(contact);
+      return refusal;
+    }
+  }
+  return Admission::known;
 }
 
 void RoutingTable::remember(const Contact& contact) {
-  if (contact.id == self_) return;
-  std::vector<Contact>& list = replacements_[bucket_of(contact.id)];
-  std::erase_if(list, [&](const Contact& other) { return other.id == contact.id; });
-  if (list.size() >= options_.replacements && !list.empty()) list.erase(list.begin());
-  if (options_.replacements > 0) list.push_back(contact);
+  if (contact.id == self_ || options_.replacements == 0 || index_of(contact.id) != kNowhere) return;
+  const int bucket = bucket_of(contact.id);
+  std::erase_if(replacements_, [&](const Replacement& r) { return r.contact.id == contact.id; });
+  const auto of_bucket = [&](const Replacement& r) { return r.bucket == bucket; };
+  const auto held = std::count_if(replacements_.begin(), replacements_.end(), of_bucket);
+  if (static_cast<std::size_t>(held) >= options_.replacements)
+    replacements_.erase(std::find_if(replacements_.begin(), replacements_.end(), of_bucket));
+  replacements_.push_back({contact, bucket});
 }
 
 std::optional<Contact> RoutingTable::take_replacement(const NodeId& id) {
-  std::vector<Contact>& list = replacements_[bucket_of(id)];
-  if (list.empty()) return std::nullopt;
-  Contact out = list.back();
-  list.pop_back();
+  const auto at = std::find_if(replacements_.rbegin(), replacements_.rend(),
+                               [bucket = bucket_of(id)](const Replacement& r) { return r.bucket == bucket; });
+  if (at == replacements_.rend()) return std::nullopt;
+  const Contact out = at->contact;
+  replacements_.erase(std::next(at).base());
   return out;
 }
 
 bool RoutingTable::timed_out(const NodeId& id) {
-  TableEntry* entry = find(id);
-  if (entry == nullptr || ++entry->failures < options_.failures_max) return false;
-  remove(id);
+  const std::size_t index = index_of(id);
+  if (index == kNowhere || ++entries_[index].failures < options_.failures_max) return false;
+  erase(index);
   return true;
 }
 
 void RoutingTable::remove(const NodeId& id) {
-  TableEntry* entry = find(id);
-  if (entry == nullptr) return;
-  --bucket_sizes_[bucket_of(id)];
-  if (entry != &entries_.back()) *entry = std::move(entries_.back());
-  entries_.pop_back();
+  if (const std::size_t index = index_of(id); index != kNowhere) erase(index);
+}
+
+void RoutingTable::rebuild(Level level, const ClusterId& cluster) {
+  for (std::size_t i = 0; i < entries_.size(); ++i) retreat(i, mask_of(level));
+  // From the end, so that the one that takes the place of an erased entry was seen before.
+  for (std::size_t i = entries_.size(); i-- > 0;) {
+    LevelMask wanted = 0;
+    if (!cluster.is_zero() && entries_[i].clusters[level - 1u].id == cluster) wanted |= mask_of(level);
+    if (standing_[i] == 0) wanted |= mask_of(0);
+    if (wanted == 0) continue;
+    Admission refusal{};
+    enter(i, room_in(wanted, bucket_at(i), groups_[i], refusal));
+    if (standing_[i] != 0) continue;
+    const Contact contact = entries_[i].contact;
+    erase(i);
+    remember(contact);
+  }
+}
+
+// ---- questions
+
+std::size_t RoutingTable::index_of(const NodeId& id) const {
+  const std::uint64_t word = leading_word(id.bytes);
+  auto at = words_.begin();
+  while ((at = std::find(at, words_.end(), word)) != words_.end()) {
+    const auto index = static_cast<std::size_t>(at - words_.begin());
+    if (entries_[index].contact.id == id) return index;
+    ++at;
+  }
+  return kNowhere;
 }
 
 TableEntry* RoutingTable::find(const NodeId& id) {
-  const auto at =
-      std::find_if(entries_.begin(), entries_.end(), [&](const TableEntry& e) { return e.contact.id == id; });
-  return at == entries_.end() ? nullptr : &*at;
+  const std::size_t index = index_of(id);
+  return index == kNowhere ? nullptr : &entries_[index];
 }
 
 const TableEntry* RoutingTable::find(const NodeId& id) const {
-  return const_cast<RoutingTable*>(this)->find(id);
+  const std::size_t index = index_of(id);
+  return index == kNowhere ? nullptr : &entries_[index];
 }
 
-std::vector<const TableEntry*> RoutingTable::closest(const Key& target, std::size_t count,
-                                                     bool with_suspects) const {
-  struct Ranked {
-    std::uint64_t near;  // the leading 64 bits of the distance decide nearly always
-    const TableEntry* entry;
-  };
+bool RoutingTable::is_closer(std::size_t index, const Key& key, std::uint64_t key_word, const Distance& than,
+                             std::uint64_t than_word) const {
+  const std::uint64_t near = words_[index] ^ key_word;
+  return near != than_word ? near < than_word : distance(entries_[index].contact.id, key) < than;
+}
+
+void RoutingTable::closest(Level level, const Key& target, std::size_t count, bool with_suspects,
+                           std::vector<const TableEntry*>& out) const {
+  out.clear();
+  if (count == 0) return;
+  if (count > kPickedMax) {
+    for (std::size_t i = 0; i < entries_.size(); ++i) {
+      if ((standing_[i] & mask_of(level)) != 0 && (with_suspects || !entries_[i].is_suspect()))
+        out.push_back(&entries_[i]);
+    }
+    const auto kept = static_cast<std::ptrdiff_t>(std::min(count, out.size()));
+    std::partial_sort(out.begin(), out.begin() + kept, out.end(), [&](const auto* a, const auto* b) {
+      return distance(a->contact.id, target) < distance(b->contact.id, target);
+    });
+    out.resize(static_cast<std::size_t>(kept));
+    return;
+  }
+
+  // Most are further than a limit guessed from how many there are, and are passed by without a look at the
+  // order. Ids that lie unevenly make the guess wrong; then it is widened.
+  std::array<Picked, kPickedMax> picked;
+  std::size_t held = 0;
+  int bits = std::bit_width(level_sizes_[level] / (count + count / 2 + 1)) - 1;
+  for (;; bits -= 3) {
+    const std::uint64_t limit = ~std::uint64_t{0} >> std::max(bits, 0);
+    held = pick(level, target, count, with_suspects, limit, picked.data());
+    if (held == count || bits <= 0) break;
+  }
+  for (std::size_t i = 0; i < held; ++i) out.push_back(&entries_[picked[i].index]);
+}
+
+std::size_t RoutingTable::pick(Level level, const Key& target, std::size_t count, bool with_suspects,
+                               std::uint64_t limit, Picked* picked) const {
   const std::uint64_t target_word = leading_word(target.bytes);
-  std::vector<Ranked> ranked;
-  ranked.reserve(entries_.size());
-  for (const TableEntry& entry : entries_) {
-    if (with_suspects || !entry.is_suspect()) {
-      ranked.push_back({leading_word(entry.contact.id.bytes) ^ target_word, &entry});
+  const LevelMask mask = mask_of(level);
+  std::size_t held = 0;
+  for (std::size_t i = 0; i < words_.size(); ++i) {
+    const std::uint64_t near = words_[i] ^ target_word;
+    if (near > limit || (standing_[i] & mask) == 0) continue;
+    // Read here, not packed: only the few that get so far are looked at.
+    if (!with_suspects && entries_[i].is_suspect()) continue;
+    const auto goes_before = [&](const Picked& other) {
+      if (near != other.near) return near < other.near;
+      return distance(entries_[i].contact.id, target) < distance(entries_[other.index].contact.id, target);
+    };
+    std::size_t place = held;
+    while (place > 0 && goes_before(picked[place - 1])) --place;
+    if (place == count) continue;
+    if (held < count) ++held;
+    for (std::size_t j = held - 1; j > place; --j) picked[j] = picked[j - 1];
+    picked[place] = {near, i};
+    if (held == count) limit = picked[held - 1].near;
+  }
+  return held;
+}
+
+std::size_t RoutingTable::count_closer(Level level, const Key& key, const Distance& than,
+                                       std::size_t enough) const {
+  const std::uint64_t key_word = leading_word(key.bytes);
+  const std::uint64_t than_word = leading_word(than.bytes);
+  std::size_t count = 0;
+  for (std::size_t i = 0; i < words_.size() && count < enough; ++i) {
+    if ((standing_[i] & mask_of(level)) == 0) continue;
+    if (is_closer(i, key, key_word, than, than_word) && !entries_[i].is_suspect()) ++count;
+  }
+  return count;
+}
+
+double RoutingTable::estimated_nodes(Level level) const {
+  int deepest = kIdBits - 1;
+  while (deepest >= 0 && !bucket_is_full(level, deepest)) --deepest;
+  if (deepest < 0) return static_cast<double>(level_sizes_[level]) + 1;
+  // Beyond the deepest full bucket we know everybody. Where it is full by chance, those before it are not,
+  // and count as well, as far as the next full one. Further out a bucket that is not full has lost somebody
+  // whose place was not taken yet.
+  Density density;
+  density.k = static_cast<double>(options_.bucket_size[level]);
+  density.length = 1;
+  for (int i = deepest + 1; i < kIdBits; ++i) density.counted += bucket_sizes_[level][i];
+  for (int i = deepest; i >= 0 && density.full.size() < 2; --i) {
+    const double length = std::ldexp(1.0, deepest - i);
+    if (bucket_is_full(level, i)) {
+      density.full.push_back(length);
+    } else {
+      density.counted += bucket_sizes_[level][i];
+      density.length += length;
     }
   }
-  const std::size_t kept = std::min(count, ranked.size());
-  std::partial_sort(ranked.begin(), ranked.begin() + static_cast<std::ptrdiff_t>(kept), ranked.end(),
-                    [&](const Ranked& a, const Ranked& b) {
-                      if (a.near != b.near) return a.near < b.near;
-                      return distance(a.entry->contact.id, target) < distance(b.entry->contact.id, target);
-                    });
-  std::vector<const TableEntry*> out;
-  out.reserve(kept);
-  for (std::size_t i = 0; i < kept; ++i) out.push_back(ranked[i].entry);
-  return out;
+  return std::ldexp(likeliest_per_unit(density), deepest + 1) + 1;
 }
 
 }  // namespace reef::dsht

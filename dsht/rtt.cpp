@@ -31,6 +31,11 @@ std::optional<Duration> RttEstimator::timeout() const {
   return std::clamp(smoothed_ + 4 * variation_, kTimeoutMin, kTimeoutMax);
 }
 
+std::optional<Duration> RttEstimator::patience() const {
+  if (!has_sample_) return std::nullopt;
+  return std::clamp(smoothed_ + 4 * variation_ + smoothed_ / 8, kPatienceMin, kTimeoutMax);
+}
+
 std::optional<Duration> RttEstimator::smoothed() const {
   if (!has_sample_) return std::nullopt;
   return smoothed_;

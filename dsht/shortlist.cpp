@@ -3,37 +3,64 @@
 #include <algorithm>
 
 namespace reef::dsht {
+namespace {
 
 using State = Candidate::State;
 
-Shortlist::Shortlist(const Key& target, const NodeId& self, std::size_t capacity)
-    : target_(target), self_(self), own_distance_(distance(self, target)), capacity_(capacity) {
+// One dead contact is anybody's bad luck.
+constexpr std::size_t kBlamedAt = 2;
+
+bool is_deferred(const Candidate& candidate, const std::vector<NodeId>& blamed) {
+  return candidate.state == State::fresh && !candidate.confirmed &&
+         std::find(blamed.begin(), blamed.end(), candidate.named_by) != blamed.end();
+}
+
+}  // namespace
+
+Shortlist::Shortlist(const Key& target, const NodeId& self, std::size_t capacity, std::size_t per_prefix_max)
+    : target_(target),
+      self_(self),
+      own_distance_(distance(self, target)),
+      capacity_(capacity),
+      per_prefix_max_(per_prefix_max) {
   candidates_.reserve(capacity);
 }
 
-void Shortlist::add(const Contact& contact, int hops) {
+void Shortlist::add(const Contact& contact, int hops, const NodeId& named_by) {
   if (contact.id == self_) return;
+  if (Candidate* known = find(contact.id)) {
+    // Nobody confirms itself: an id that names itself proves nothing about who else knows it.
+    if (known->named_by != named_by && named_by != contact.id) known->confirmed = true;
+    return;
+  }
   Candidate candidate;
   candidate.contact = contact;
   candidate.from_target = distance(contact.id, target_);
   candidate.hops = hops;
+  candidate.named_by = named_by;
+  candidate.group = address_group(contact.rpc.address);
+  if (candidates_.size() >= capacity_ && !make_room(candidate)) return;
   const auto place =
       std::lower_bound(candidates_.begin(), candidates_.end(), candidate.from_target,
                        [](const Candidate& c, const Distance& d) { return c.from_target < d; });
-  // The same distance is the same id.
-  if (place != candidates_.end() && place->from_target == candidate.from_target) return;
-  if (candidates_.size() >= capacity_) {
-    if (place == candidates_.end()) return;
-    const auto furthest = std::find_if(candidates_.rbegin(), candidates_.rend(), [](const Candidate& c) {
+  candidates_.insert(place, std::move(candidate));
+}
+
+bool Shortlist::make_room(const Candidate& newcomer) {
+  const std::vector<NodeId> bad = blamed();
+  const bool is_bad = is_deferred(newcomer, bad);
+  auto victim = std::find_if(candidates_.rbegin(), candidates_.rend(),
+                             [&](const Candidate& c) { return is_deferred(c, bad); });
+  // The word of a blamed node displaces nobody else's; anybody else's displaces it.
+  if (victim == candidates_.rend() && !is_bad) {
+    victim = std::find_if(candidates_.rbegin(), candidates_.rend(), [](const Candidate& c) {
       return c.state == State::fresh || c.state == State::failed;
     });
-    if (furthest == candidates_.rend() || furthest->from_target < candidate.from_target) return;
-    const auto index = place - candidates_.begin();
-    candidates_.erase(std::next(furthest).base());
-    candidates_.insert(candidates_.begin() + index, std::move(candidate));
-    return;
+    if (victim != candidates_.rend() && victim->from_target < newcomer.from_target) return false;
   }
-  candidates_.insert(place, std::move(candidate));
+  if (victim == candidates_.rend() || (is_bad && victim->from_target < newcomer.from_target)) return false;
+  candidates_.erase(std::next(victim).base());
+  return true;
 }
 
 Candidate* Shortlist::find(const NodeId& id) {
@@ -41,18 +68,55 @@ Candidate* Shortlist::find(const NodeId& id) {
   const auto at =
       std::lower_bound(candidates_.begin(), candidates_.end(), d,
                        [](const Candidate& c, const Distance& other) { return c.from_target < other; });
+  // The same distance is the same id.
   return at != candidates_.end() && at->from_target == d ? &*at : nullptr;
 }
 
-Candidate* Shortlist::next(std::size_t width) {
-  std::size_t seen = 0;
-  for (Candidate& candidate : candidates_) {
-    if (candidate.state == State::failed) continue;
-    if (candidate.state == State::fresh) return &candidate;
-    // One that is slow holds no place: what lies behind it must be reachable meanwhile.
-    if (candidate.state != State::slow && ++seen >= width) return nullptr;
+template <class Visit>
+void Shortlist::look_at(Visit visit) const {
+  for (auto at = candidates_.begin(); at != candidates_.end(); ++at) {
+    if (at->state == State::failed) continue;
+    if (at->group != kNoGroup && per_prefix_max_ > 0) {
+      const auto closer = std::count_if(candidates_.begin(), at, [&](const Candidate& other) {
+        return other.group == at->group && other.state != State::failed;
+      });
+      if (static_cast<std::size_t>(closer) >= per_prefix_max_) continue;
+    }
+    if (!visit(*at)) return;
   }
-  return nullptr;
+}
+
+std::vector<NodeId> Shortlist::blamed() const {
+  std::vector<NodeId> out;
+  for (auto at = candidates_.begin(); at != candidates_.end(); ++at) {
+    if (at->state != State::failed || at->named_by.is_zero()) continue;
+    const auto failed = std::count_if(candidates_.begin(), at, [&](const Candidate& other) {
+      return other.state == State::failed && other.named_by == at->named_by;
+    });
+    if (static_cast<std::size_t>(failed) + 1 == kBlamedAt) out.push_back(at->named_by);
+  }
+  return out;
+}
+
+Candidate* Shortlist::next(std::size_t width) {
+  const std::vector<NodeId> bad = blamed();
+  const Candidate* found = nullptr;
+  const Candidate* last_resort = nullptr;
+  bool is_waiting = false;  // for somebody who may name others
+  std::size_t seen = 0;
+  look_at([&](const Candidate& candidate) {
+    if (is_deferred(candidate, bad)) {
+      if (last_resort == nullptr) last_resort = &candidate;
+      return true;
+    }
+    if (candidate.state == State::asked) is_waiting = true;
+    // One that is slow holds no place: what lies behind it must be reachable meanwhile.
+    if (candidate.state == State::fresh) found = &candidate;
+    if (candidate.state != State::slow) ++seen;
+    return found == nullptr && seen < width;
+  });
+  if (found == nullptr && !is_waiting) found = last_resort;
+  return const_cast<Candidate*>(found);
 }
 
 Candidate* Shortlist::head() {
@@ -62,23 +126,23 @@ Candidate* Shortlist::head() {
 }
 
 bool Shortlist::settled(std::size_t count) const {
-  for (const Candidate& candidate : candidates_) {
-    if (count == 0) return true;
-    if (candidate.state == State::failed) continue;
-    if (candidate.state != State::answered) return false;
+  bool out = true;
+  look_at([&](const Candidate& candidate) {
+    if (count == 0) return false;
     --count;
-  }
-  return true;
+    return out = candidate.state == State::answered;
+  });
+  return out;
 }
 
 bool Shortlist::is_quiet(std::size_t count) const {
-  for (const Candidate& candidate : candidates_) {
-    if (count == 0) return true;
-    if (candidate.state == State::failed) continue;
-    if (candidate.state == State::asked || candidate.state == State::fresh) return false;
+  bool out = true;
+  look_at([&](const Candidate& candidate) {
+    if (count == 0) return false;
     --count;
-  }
-  return true;
+    return out = candidate.state != State::asked && candidate.state != State::fresh;
+  });
+  return out;
 }
 
 int Shortlist::in_flight() const {
@@ -87,9 +151,13 @@ int Shortlist::in_flight() const {
 }
 
 std::size_t Shortlist::closer_than(const Distance& from_target) const {
-  return static_cast<std::size_t>(std::count_if(
-      candidates_.begin(), candidates_.end(),
-      [&](const Candidate& c) { return c.state != State::failed && c.from_target < from_target; }));
+  std::size_t count = 0;
+  look_at([&](const Candidate& candidate) {
+    if (candidate.from_target >= from_target) return false;
+    ++count;
+    return true;
+  });
+  return count;
 }
 
 }  // namespace reef::dsht

@@ -6,13 +6,19 @@
 //
 //   fresh ──▶ asked ──▶ slow ──▶ failed ──▶ fresh   (once more, if somebody insists that it lives)
 //               └─────────┴────▶ answered
-// Not thread-safe, no I/O.
+//
+// Against liars. Who named two or more that failed is *blamed*: the fresh candidates that only it named are
+// asked after everybody else, so that a list of dead ids next to the target does not cost a time-out each.
+// And of one address group (/24, /48) only the closest few that have not failed are looked at; the lookup
+// goes on as if further ones were not there, so that ids crowded around the target from one network do not
+// surround it. They are kept, for closer ones may fail. Not thread-safe, no I/O.
 #pragma once
 
 #include <cstdint>
 #include <vector>
 
 #include "base/id.h"
+#include "dsht/address_group.h"
 #include "dsht/contact.h"
 
 namespace reef::dsht {
@@ -27,18 +33,29 @@ struct Candidate {
   bool tried = false;       // the walk went to store there
   int hops = 1;             // requests in a row that led to it
   std::uint64_t token = 0;  // from its answer
+  NodeId named_by;          // who named it first; zero: our own table
+  bool confirmed = false;   // somebody else named it too
+  AddressGroup group = kNoGroup;
 };
 
 class Shortlist {
  public:
-  // At most `capacity` candidates; the furthest that was not asked gives way.
-  Shortlist(const Key& target, const NodeId& self, std::size_t capacity);
+  static constexpr std::size_t kPerPrefixMax = 2;
 
-  // Adds a contact unless it is known or ourselves. `hops`: of the one that named it, plus one.
-  void add(const Contact& contact, int hops);
+  // At most `capacity` candidates; the furthest that was not asked gives way, those of a blamed namer first.
+  // `per_prefix_max`: of one group among those looked at; 0: no limit.
+  Shortlist(const Key& target, const NodeId& self, std::size_t capacity,
+            std::size_t per_prefix_max = kPerPrefixMax);
+
+  // Adds a contact unless it is ourselves; one that is known becomes `confirmed` if another named it. `hops`:
+  // of the one that named it, plus one. `named_by`: zero for our own table.
+  void add(const Contact& contact, int hops, const NodeId& named_by = {});
+  // Valid until add().
   [[nodiscard]] Candidate* find(const NodeId& id);
 
-  // The next to ask: the closest fresh one among the `width` closest that have not failed; nullptr when there
+  // Below, those of a group beyond per_prefix_max are not there.
+  // The next to ask: the closest fresh one among the `width` closest that have not failed. Those named only
+  // by a blamed node hold none of these places; they come when no other is fresh or asked. nullptr when there
   // is none.
   [[nodiscard]] Candidate* next(std::size_t width);
   // The closest that has not failed; nullptr when there is none.
@@ -47,19 +64,30 @@ class Shortlist {
   [[nodiscard]] bool settled(std::size_t count) const;
   // Whether none of the `count` closest that have not failed is still expected to answer soon.
   [[nodiscard]] bool is_quiet(std::size_t count) const;
-  [[nodiscard]] int in_flight() const;  // asked, not slow
+  [[nodiscard]] int in_flight() const;  // asked, not slow; of all
   // How many that have not failed are closer to the target than `from_target`.
   [[nodiscard]] std::size_t closer_than(const Distance& from_target) const;
 
-  [[nodiscard]] std::vector<Candidate>& candidates() { return candidates_; }  // closest first
+  // All of them, closest first. Only their states may be changed.
+  [[nodiscard]] std::vector<Candidate>& candidates() { return candidates_; }
   [[nodiscard]] const Key& target() const { return target_; }
   [[nodiscard]] const Distance& own_distance() const { return own_distance_; }
 
  private:
-  const Key target_;
-  const NodeId self_;
-  const Distance own_distance_;
-  const std::size_t capacity_;
+  // Calls visit(candidate) for those that have not failed and are not too many of their group, closest first,
+  // until it returns false.
+  template <class Visit>
+  void look_at(Visit visit) const;
+  // Who named two or more that failed.
+  [[nodiscard]] std::vector<NodeId> blamed() const;
+  // Makes room for one at that distance; false if everybody else has a better claim.
+  bool make_room(const Candidate& newcomer);
+
+  Key target_;
+  NodeId self_;
+  Distance own_distance_;
+  std::size_t capacity_;
+  std::size_t per_prefix_max_;
   std::vector<Candidate> candidates_;
 };
 

@@ -6,20 +6,30 @@
 namespace reef::dsht {
 namespace {
 
-// What a value costs beside its data: list element, expiry entry, its share of the key's table entry.
-constexpr std::size_t kOverheadBytes = 192;
+// What a value costs beside its data: list element (publisher, record with key and signature, times), node
+// of the expiry set, and an entry of the table of keys, as if it were alone under its key.
+constexpr std::size_t kTreeNodeBytes = 32;
+constexpr std::size_t kHashNodeBytes = 24;
+constexpr std::size_t kOverheadBytes = sizeof(StoredValue) + kTreeNodeBytes +
+                                       sizeof(std::tuple<TimePoint, Key, NodeId>) + kHashNodeBytes +
+                                       sizeof(std::pair<const Key, std::vector<StoredValue>>);
 
-std::size_t cost(const StoredValue& value) { return value.data.size() + kOverheadBytes; }
+std::size_t cost(const StoredValue& value) { return value.record.data.size() + kOverheadBytes; }
+
+// Whether a record that follows another of the same publisher keeps its place in the order.
+bool keeps_place(const Record& before, const Record& after) {
+  return before.provisional || !after.provisional;
+}
 
 void thin_out(std::vector<const StoredValue*>& list, const NodeId& keep, std::size_t count, Random& random) {
   if (list.size() <= count) return;
   const auto first =
-      std::find_if(list.begin(), list.end(), [](const StoredValue* v) { return v->provisional; });
+      std::find_if(list.begin(), list.end(), [](const StoredValue* v) { return v->record.provisional; });
   const StoredValue* earliest = first == list.end() ? nullptr : *first;
   for (std::size_t i = list.size() - 1; i > 0; --i) std::swap(list[i], list[random.below(i + 1)]);
   const auto rank = [&](const StoredValue* v) {
     if (v == earliest || v->publisher == keep) return 0;
-    return v->provisional ? 2 : 1;
+    return v->record.provisional ? 2 : 1;
   };
   std::stable_sort(list.begin(), list.end(), [&](const auto* a, const auto* b) { return rank(a) < rank(b); });
   list.resize(count);
@@ -36,57 +46,62 @@ TimePoint Storage::next_arrival(TimePoint now) {
   return last_arrival_;
 }
 
-Storage::Outcome Storage::put(TimePoint now, const Key& key, const NodeId& publisher, ByteView data,
-                              std::chrono::seconds ttl, bool provisional) {
-  ttl = std::min(ttl, options_.ttl_max);
-  if (ttl <= std::chrono::seconds::zero()) return Outcome::full;
-  StoredValue value{publisher, {data.begin(), data.end()}, {}, now + ttl, provisional};
-  if (const auto entry = values_.find(key); entry != values_.end()) {
-    List& list = entry->second;
-    const auto old =
-        std::find_if(list.begin(), list.end(), [&](const auto& v) { return v.publisher == publisher; });
-    if (old != list.end()) {
-      const bool keeps_place = old->expires > now && (old->provisional || !provisional);
-      if (keeps_place) {
-        value.arrived = old->arrived;
-        update(key, list, old, value);
-        return Outcome::renewed;
-      }
-      erase(key, publisher);
-    }
+const StoredValue* Storage::held(const Key& key, const NodeId& publisher) const {
+  const auto entry = values_.find(key);
+  if (entry == values_.end()) return nullptr;
+  const List& list = entry->second;
+  const auto at =
+      std::find_if(list.begin(), list.end(), [&](const auto& v) { return v.publisher == publisher; });
+  return at == list.end() ? nullptr : &*at;
+}
+
+Storage::Outcome Storage::put(TimePoint now, const Key& key, const NodeId& publisher, const Record& record) {
+  const StoredValue* old = held(key, publisher);
+  if (old != nullptr && record.sequence < old->record.sequence) return Outcome::old;
+  const bool was_live = old != nullptr && old->expires > now;
+  if (record.ttl_seconds == 0) {
+    erase(key, publisher);
+    return was_live ? Outcome::withdrawn : Outcome::absent;
   }
+  if (old != nullptr && record.sequence == old->record.sequence)
+    return was_live ? Outcome::renewed : Outcome::old;
+  const auto ttl = std::min(std::chrono::seconds(record.ttl_seconds), options_.ttl_max);
+  StoredValue value{publisher, record, {}, now + ttl};
+  if (was_live && keeps_place(old->record, record)) {
+    value.arrived = old->arrived;
+    return replace(now, key, std::move(value));
+  }
+  erase(key, publisher);
   value.arrived = next_arrival(now);
   return insert(now, key, std::move(value));
 }
 
 Storage::Outcome Storage::merge(TimePoint now, const Key& key, const StoredValue& value) {
-  if (value.expires <= now) return Outcome::full;
+  if (value.expires <= now || value.record.ttl_seconds == 0) return Outcome::full;
   StoredValue merged = value;
-  merged.expires = std::min(merged.expires, now + options_.ttl_max);
-  Outcome outcome = Outcome::stored;
-  if (const auto entry = values_.find(key); entry != values_.end()) {
-    List& list = entry->second;
-    const auto old =
-        std::find_if(list.begin(), list.end(), [&](const auto& v) { return v.publisher == value.publisher; });
-    if (old != list.end() && old->expires > now) {
-      if (!old->provisional && merged.provisional) return Outcome::renewed;
-      merged.arrived = std::min(merged.arrived, old->arrived);
-      if (merged.provisional == old->provisional && merged.expires < old->expires) {
-        merged.expires = old->expires;
-        merged.data = old->data;
-      }
-      outcome = Outcome::renewed;
-    }
-    if (old != list.end()) erase(key, value.publisher);
+  const auto ttl = std::min(std::chrono::seconds(value.record.ttl_seconds), options_.ttl_max);
+  merged.expires = std::min(merged.expires, now + ttl);
+  const StoredValue* old = held(key, value.publisher);
+  const bool was_live = old != nullptr && old->expires > now;
+  if (old != nullptr && value.record.sequence <= old->record.sequence) {
+    if (!was_live || !keeps_place(value.record, old->record) || old->arrived <= value.arrived)
+      return Outcome::old;
+    // Ours is the newer word, or the same; but its publisher was there before we heard of it.
+    merged = *old;
+    merged.arrived = value.arrived;
+  } else if (was_live && keeps_place(old->record, value.record)) {
+    merged.arrived = std::min(merged.arrived, old->arrived);
   }
   // Arrival times decide the order, so no two may be the same.
   if (const auto entry = values_.find(key); entry != values_.end()) {
     for (const StoredValue& other : entry->second) {
-      if (other.arrived == merged.arrived) merged.arrived += Duration(1);
+      if (other.arrived == merged.arrived && other.publisher != merged.publisher)
+        merged.arrived += Duration(1);
     }
   }
-  const Outcome inserted = insert(now, key, std::move(merged));
-  return inserted == Outcome::full ? inserted : outcome;
+  if (was_live) return replace(now, key, std::move(merged));
+  erase(key, value.publisher);
+  return insert(now, key, std::move(merged));
 }
 
 bool Storage::make_room(TimePoint now, const Key& key, const StoredValue& value) {
@@ -96,10 +111,11 @@ bool Storage::make_room(TimePoint now, const Key& key, const StoredValue& value)
     if (list.size() >= options_.values_per_key_max) {
       const auto least = std::min_element(list.begin(), list.end(),
                                           [](const auto& a, const auto& b) { return a.expires < b.expires; });
-      const auto last = std::find_if(list.rbegin(), list.rend(), [](const auto& v) { return v.provisional; });
+      const auto last =
+          std::find_if(list.rbegin(), list.rend(), [](const auto& v) { return v.record.provisional; });
       if (least->expires <= now) {
         victim = least->publisher;
-      } else if (value.provisional) {
+      } else if (value.record.provisional) {
         return false;
       } else if (last != list.rend()) {
         victim = last->publisher;
@@ -131,12 +147,10 @@ Storage::Outcome Storage::insert(TimePoint now, const Key& key, StoredValue valu
   return Outcome::stored;
 }
 
-void Storage::update(const Key& key, List&, List::iterator at, const StoredValue& value) {
-  by_expiry_.erase({at->expires, key, at->publisher});
-  bytes_ -= cost(*at);
-  *at = value;
-  bytes_ += cost(value);
-  by_expiry_.emplace(value.expires, key, value.publisher);
+Storage::Outcome Storage::replace(TimePoint now, const Key& key, StoredValue value) {
+  erase(key, value.publisher);
+  // Its place under the key is free, so only the bounds of all can refuse it.
+  return insert(now, key, std::move(value)) == Outcome::full ? Outcome::full : Outcome::renewed;
 }
 
 void Storage::erase(const Key& key, const NodeId& publisher) {
@@ -152,10 +166,19 @@ void Storage::erase(const Key& key, const NodeId& publisher) {
   if (list.empty()) values_.erase(entry);
 }
 
-bool Storage::withdraw(const Key& key, const NodeId& publisher) {
-  const std::size_t before = by_expiry_.size();
-  erase(key, publisher);
-  return by_expiry_.size() != before;
+bool Storage::is_full(TimePoint now, const Key& key, std::chrono::seconds ttl) const {
+  const auto entry = values_.find(key);
+  if (entry == values_.end()) return options_.full_at == 0;
+  const Duration half = Duration(std::clamp(ttl, std::chrono::seconds::zero(), options_.ttl_max)) / 2;
+  const auto lasting = std::count_if(entry->second.begin(), entry->second.end(), [&](const StoredValue& v) {
+    return !v.record.provisional && v.expires > now && v.expires - now >= half;
+  });
+  return static_cast<std::size_t>(lasting) >= options_.full_at;
+}
+
+std::size_t Storage::count(const Key& key) const {
+  const auto entry = values_.find(key);
+  return entry == values_.end() ? 0 : entry->second.size();
 }
 
 std::vector<const StoredValue*> Storage::live(TimePoint now, const Key& key) const {
@@ -174,7 +197,7 @@ std::vector<const StoredValue*> Storage::earlier(TimePoint now, const Key& key, 
   const auto own = std::find_if(out.begin(), out.end(), [&](const auto* v) { return v->publisher == asker; });
   const TimePoint place = own == out.end() ? TimePoint::max() : (*own)->arrived;
   std::erase_if(out, [&](const StoredValue* v) {
-    return v->publisher == asker || (v->provisional && v->arrived > place);
+    return v->publisher == asker || (v->record.provisional && v->arrived > place);
   });
   thin_out(out, asker, count, random);
   return out;

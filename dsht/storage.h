@@ -8,7 +8,7 @@
 // Bounds. Per key: when full, a complete value displaces the provisional one that arrived last, or else the
 // complete one that expires first if that is before its own end; a provisional value displaces nothing. In
 // all (values and bytes): whatever expires first gives way, and if that is the new value itself, it is
-// refused. Not thread-safe, no I/O.
+// refused. A value that grows when it is renewed makes room in the same way. Not thread-safe, no I/O.
 #pragma once
 
 #include <chrono>
@@ -31,7 +31,7 @@ struct StorageOptions {
   std::size_t full_at = 4;  // M
   std::size_t values_per_key_max = 64;
   std::size_t values_max = 262'144;
-  std::size_t bytes_max = 64 << 20;  // data and bookkeeping of all values, estimated
+  std::size_t bytes_max = 64 << 20;  // data, keys, signatures and bookkeeping of all values, estimated
   std::chrono::seconds ttl_max = std::chrono::hours(24);
 };
 
@@ -50,12 +50,13 @@ class Storage {
 
   // A publisher's own word; its life is the record's ttl, clamped to ttl_max. A record of no life takes the
   // publisher's value back (`withdrawn`, or `absent`). A record whose sequence is less than that of the one
-  // held is old news and changes nothing (`old`); the same one again is `renewed` and its life is not
-  // prolonged.
+  // held is old news and changes nothing (`old`). The same sequence again is `renewed`, but neither the
+  // record nor its end changes (`old` if that has come); a record of no life needs no greater sequence.
+  // `full`: there is no room.
   Outcome put(TimePoint now, const Key& key, const NodeId& publisher, const Record& record);
   // A copy from another node that held it: it takes the place of its arrival time. It never displaces what we
   // know first-hand and better: of two records the one with the greater sequence counts, of two arrivals the
-  // earlier.
+  // earlier (as long as renewal would have kept the place). `full` as well if it is over or has no life.
   Outcome merge(TimePoint now, const Key& key, const StoredValue& value);
 
   // Full for a value of that ttl: `full_at` or more complete values will live at least half as long as it
@@ -86,9 +87,11 @@ class Storage {
   using List = std::vector<StoredValue>;  // in order of arrival
 
   [[nodiscard]] TimePoint next_arrival(TimePoint now);
+  [[nodiscard]] const StoredValue* held(const Key& key, const NodeId& publisher) const;
   [[nodiscard]] bool make_room(TimePoint now, const Key& key, const StoredValue& value);
   Outcome insert(TimePoint now, const Key& key, StoredValue value);
-  void update(const Key& key, List& list, List::iterator at, const StoredValue& value);
+  // In place of the one that its publisher has; `full` if that ended with both gone.
+  Outcome replace(TimePoint now, const Key& key, StoredValue value);
   void erase(const Key& key, const NodeId& publisher);
 
   const StorageOptions options_;

@@ -167,7 +167,7 @@ Json counters_json(const dsht::UdpNode& node) {
           {"bytes_out", counters.bytes_out.value()},
           {"send_failed", shell.send_failed.value()},
           {"receive_full", shell.receive_full.value()},
-          {"not_members", sum(shell.refused)},
+          {"not_members", sum(node.membership().refused())},
           {"undecodable", sum(counters.undecodable)},
           {"rate_limited", counters.rate_limited.value()},
           {"unexpected", counters.unexpected.value()},
@@ -175,6 +175,11 @@ Json counters_json(const dsht::UdpNode& node) {
           {"unfollowed", counters.unfollowed.value()},
           {"requests", sum(counters.requests)},
           {"token_needed", counters.token_needed.value()},
+          {"forged", counters.forged.value()},
+          {"unproven", counters.unproven.value()},
+          {"signatures_exhausted", counters.signatures_exhausted.value()},
+          {"values_old", counters.values_old.value()},
+          {"puts_turned_back", counters.puts_turned_back.value()},
           {"values_full", counters.values_full.value()},
           {"values_refused", counters.values_refused.value()},
           {"redirected", counters.redirected.value()},
@@ -185,7 +190,11 @@ Json counters_json(const dsht::UdpNode& node) {
           {"contacts_added", counters.contacts_added.value()},
           {"contacts_dropped", counters.contacts_dropped.value()},
           {"walks", sum(counters.walks)},
-          {"replicated", counters.replicated.value()}};
+          {"found_at_level_0", counters.found_at[0].value()},
+          {"found_at_level_1", counters.found_at[1].value()},
+          {"found_at_level_2", counters.found_at[2].value()},
+          {"replicated", counters.replicated.value()},
+          {"hinted", counters.hinted.value()}};
 }
 
 }  // namespace reef::node

@@ -210,8 +210,6 @@ void UdpNode::on_readable() {
         node_.on_datagram(now, from, datagram);
       } else if (const auto message = membership_.open(wall_clock, datagram)) {
         node_.on_datagram(now, from, *message);
-      } else {
-        counters_.refused[static_cast<std::size_t>(message.error())].add();
       }
     }
     // The answers go out while their requests are in the cache, and nobody waits for the rest of the turn.
@@ -277,6 +275,9 @@ void UdpNode::answer() {
       finish(waiting_->puts, put_done->walk, put_done->stored);
     } else if (std::holds_alternative<Joined>(answer)) {
       log::info("dsht", "event=joined contacts={}", node_.contact_count());
+    } else if (const auto* changed = std::get_if<ClusterChanged>(&answer)) {
+      log::info("dsht", "event=cluster level={} from={} to={} why={}", changed->level,
+                to_string(changed->from), to_string(changed->to), to_string(changed->why));
     } else if (std::holds_alternative<LeaveDone>(answer)) {
       log::info("dsht", "event=left handed_over={}", node_.counters().replicated.value());
       const auto left = std::exchange(waiting_->left, nullptr);
@@ -329,9 +330,7 @@ std::vector<Neighbour> UdpNode::nodes(const NodesQuery& query) const {
   return node_.nodes(loop_.now(), query);
 }
 
-LevelVerdict UdpNode::level_of(const IpAddress& address) const {
-  return node_.level_of(loop_.now(), address);
-}
+LevelVerdict UdpNode::level_of(const IpAddress& address) const { return node_.level_of(address); }
 
 ClusterStatus UdpNode::cluster(Level level) const { return node_.cluster(loop_.now(), level); }
 

@@ -4,7 +4,6 @@
 // inside the call that was given them; those still owed are dropped on destruction.
 #pragma once
 
-#include <array>
 #include <filesystem>
 #include <functional>
 #include <memory>
@@ -41,8 +40,6 @@ struct UdpNodeOptions {
 struct UdpNodeCounters {
   Counter send_failed;   // the kernel did not take a datagram: its buffer is full, or there is no route
   Counter receive_full;  // turns that ended with datagrams left to read
-  // Datagrams that a closed network did not take, by Membership::Refusal. They never reach the node.
-  std::array<Counter, 4> refused;
 };
 
 // An Index itself, for users on the control loop; those on worker loops have a RemoteIndex each.
@@ -100,6 +97,8 @@ class UdpNode : public Index {
   [[nodiscard]] Duration budget() const;
   [[nodiscard]] const Node& core() const { return node_; }
   [[nodiscard]] const UdpNodeCounters& counters() const { return counters_; }
+  // Counts what a closed network did not take; that never reaches the node.
+  [[nodiscard]] const Membership& membership() const { return membership_; }
   [[nodiscard]] EventLoop& loop() { return loop_; }
   [[nodiscard]] std::shared_ptr<const Handle> handle() const { return handle_; }
 

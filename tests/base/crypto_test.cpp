@@ -59,11 +59,23 @@ TEST_CASE("HMAC-SHA-256 gives the codes of RFC 4231, also for empty keys and lon
   CHECK(to_hex(hmac_sha256({}, {})) == "b613679a0814d9ec772f95d778c35fc5ff1697c493715653c6c712144292c5ad");
 }
 
+TEST_CASE("HMAC-SHA-256 with a prepared key gives the same, message after message") {
+  for (const std::size_t key_bytes : {0, 1, 32, 63, 64, 65, 200}) {
+    const Bytes key(key_bytes, std::byte{0xaa});
+    HmacSha256 hmac(key);
+    for (const std::size_t message_bytes : {0, 1, 55, 56, 64, 1232}) {
+      const Bytes message(message_bytes, std::byte{0x17});
+      CHECK(hmac.mac(message) == hmac_sha256(key, message));
+    }
+  }
+}
+
 TEST_CASE("Ed25519 gives the keys and signatures of RFC 8032, section 7.1") {
   const auto seed1 = array_of<32>("9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60");
-  const auto public1 = ed25519_public_key(seed1);
+  const Ed25519Signer signer1(seed1);
+  const auto public1 = signer1.public_key();
   CHECK(to_hex(public1) == "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a");
-  const auto signature1 = ed25519_sign(seed1, {});
+  const auto signature1 = signer1.sign({});
   CHECK(to_hex(signature1) ==
         "e5564300c360ac729086e2cc806e828a84877f1eb8e5d974d873e065224901555fb8821590a33bacc61e39701cf9b46bd25b"
         "f5f0595bbe2465514"
@@ -72,18 +84,20 @@ TEST_CASE("Ed25519 gives the keys and signatures of RFC 8032, section 7.1") {
 
   const auto seed2 = array_of<32>("4ccd089b28ff96da9db6c346ec114e0f5b8a319f35aba624da8cf6ed4fb8a6fb");
   const Bytes message2 = unhex("72");
-  const auto signature2 = ed25519_sign(seed2, message2);
+  const Ed25519Signer signer2(seed2);
+  const auto signature2 = signer2.sign(message2);
   CHECK(to_hex(signature2) ==
         "92a009a9f0d4cab8720e820b5f642540a2b27b5416503f8fb3762223ebdb69da085ac1e43e15996e458f3613d0f11d8c387b"
         "2eaeb4302aeeb00d2"
         "91612bb0c00");
-  CHECK(ed25519_verify(ed25519_public_key(seed2), message2, signature2));
+  CHECK(ed25519_verify(signer2.public_key(), message2, signature2));
 }
 
 TEST_CASE("a signature holds for its own message, key and bits only") {
   const auto seed = array_of<32>("4ccd089b28ff96da9db6c346ec114e0f5b8a319f35aba624da8cf6ed4fb8a6fb");
-  const auto key = ed25519_public_key(seed);
-  auto signature = ed25519_sign(seed, as_bytes("reef"));
+  const Ed25519Signer signer(seed);
+  const auto key = signer.public_key();
+  auto signature = signer.sign(as_bytes("reef"));
   CHECK(ed25519_verify(key, as_bytes("reef"), signature));
   CHECK_FALSE(ed25519_verify(key, as_bytes("Reef"), signature));
   CHECK_FALSE(ed25519_verify(key, {}, signature));

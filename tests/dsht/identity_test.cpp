@@ -14,7 +14,33 @@ TEST_CASE("a node's id is the first 160 bits of SHA-256 of its public key") {
   CHECK(to_string(identity.id()) == to_hex(ByteView(digest).first(20)));
   seed[0] = std::byte{1};
   CHECK(Identity(seed).id() != identity.id());
-  CHECK(ed25519_verify(identity.public_key(), as_bytes("m"), identity.sign(as_bytes("m"))));
+}
+
+TEST_CASE("an identity proves itself to others, who know no more of it than its public key") {
+  Ed25519Seed seed{};
+  const Identity me(seed);
+  seed[31] = std::byte{9};
+  const Identity other(seed);
+  const Credentials& mine = me;
+  const Credentials& theirs = other;
+  CHECK(mine.id_of(theirs.public_key()) == other.id());
+  const Ed25519Signature signature = mine.sign(as_bytes("m"));
+  CHECK(theirs.verify(mine.public_key(), as_bytes("m"), signature));
+  CHECK_FALSE(theirs.verify(mine.public_key(), as_bytes("n"), signature));
+  CHECK_FALSE(theirs.verify(theirs.public_key(), as_bytes("m"), signature));
+}
+
+TEST_CASE("an identity is the same after it was moved, and its seed makes it again") {
+  Ed25519Seed seed{};
+  seed.fill(std::byte{7});
+  Identity first(seed);
+  const Ed25519Signature signature = first.sign(as_bytes("m"));
+  const Identity moved(std::move(first));
+  CHECK(moved.sign(as_bytes("m")) == signature);
+  const Identity again(moved.seed());
+  CHECK(again.id() == moved.id());
+  CHECK(again.public_key() == moved.public_key());
+  CHECK(again.sign(as_bytes("m")) == signature);
 }
 
 TEST_CASE("keys differ by network, by domain and by name") {

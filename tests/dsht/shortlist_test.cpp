@@ -8,11 +8,17 @@ using State = Candidate::State;
 
 namespace {
 
-// Contacts whose distance from the zero key is `place`.
+// Contacts whose distance from the zero key is `place`, each in a /24 of its own.
 Contact at(std::uint8_t place) {
   NodeId id;
   id.bytes[19] = place;
-  return {id, {IpAddress::v4(20, 0, 0, place), 1}, 0, 0, 0};
+  return {id, {IpAddress::v4(20, 0, place, 1), 1}, 0, 0, 0};
+}
+// The same, all in one /24.
+Contact crowded(std::uint8_t place) {
+  Contact contact = at(place);
+  contact.rpc.address = IpAddress::v4(20, 9, 9, place);
+  return contact;
 }
 
 NodeId far_away() {
@@ -75,4 +81,94 @@ TEST_CASE("a full list gives up its furthest candidate that was not asked, never
   for (Candidate& candidate : list.candidates()) candidate.state = State::asked;
   list.add(at(3), 1);
   CHECK(list.find(at(3).id) == nullptr);
+}
+
+TEST_CASE("who named two that failed is blamed: whom only it named comes after everybody else") {
+  const NodeId liar = at(200).id;
+  const NodeId other = at(201).id;
+  Shortlist list(Key{}, far_away(), 20);
+  for (const std::uint8_t place : {1, 2, 3, 4, 5}) list.add(at(place), 2, liar);
+  list.add(at(5), 2, other);  // the other knows this one, too
+  for (const std::uint8_t place : {10, 11}) list.add(at(place), 1);
+  list.find(at(1).id)->state = State::failed;
+  CHECK(list.next(2)->contact == at(2));  // one may be bad luck
+  list.find(at(2).id)->state = State::failed;
+  CHECK(list.next(2)->contact == at(5));
+  list.find(at(5).id)->state = State::answered;
+  CHECK(list.next(2)->contact == at(10));  // they hold no place either
+  list.find(at(10).id)->state = State::asked;
+  CHECK(list.next(2) == nullptr);  // it may name others
+  list.find(at(10).id)->state = State::answered;
+  CHECK(list.next(2)->contact == at(3));  // nobody else is left among the 2 closest
+  CHECK(list.next(3)->contact == at(11));
+  CHECK_FALSE(list.settled(1));
+}
+
+TEST_CASE("our own table is not blamed, and nobody confirms itself") {
+  Shortlist list(Key{}, far_away(), 20);
+  const NodeId liar = at(200).id;
+  for (const std::uint8_t place : {1, 2, 3}) list.add(at(place), 1);
+  for (const std::uint8_t place : {4, 5, 6}) list.add(at(place), 1, liar);
+  for (const std::uint8_t place : {1, 2, 4, 5}) list.find(at(place).id)->state = State::failed;
+  list.add(at(6), 2, at(6).id);
+  CHECK(list.next(8)->contact == at(3));
+  list.find(at(3).id)->state = State::answered;
+  list.add(at(9), 1, at(3).id);
+  CHECK(list.next(8)->contact == at(9));
+  list.add(at(6), 1);
+  CHECK(list.next(8)->contact == at(6));
+}
+
+TEST_CASE("a blamed namer's candidates give way in a full list, and displace nobody else's") {
+  const NodeId liar = at(200).id;
+  Shortlist list(Key{}, far_away(), 5);
+  for (const std::uint8_t place : {3, 4, 5}) list.add(at(place), 1, liar);
+  for (const std::uint8_t place : {20, 21}) list.add(at(place), 1);
+  list.find(at(3).id)->state = list.find(at(4).id)->state = State::failed;
+  list.add(at(1), 1, liar);
+  CHECK(list.find(at(1).id) != nullptr);
+  CHECK(list.find(at(5).id) == nullptr);
+  CHECK(list.find(at(21).id) != nullptr);
+  list.add(at(2), 1, liar);
+  CHECK(list.find(at(2).id) == nullptr);
+  list.add(at(30), 1);
+  CHECK(list.find(at(30).id) != nullptr);
+  CHECK(list.find(at(1).id) == nullptr);
+}
+
+TEST_CASE("of one /24 the 2 closest that live are looked at, further ones as if they were not there") {
+  Shortlist list(Key{}, far_away(), 20);
+  for (const std::uint8_t place : {1, 2, 3, 4}) list.add(crowded(place), 1);
+  for (const std::uint8_t place : {10, 11}) list.add(at(place), 1);
+  for (const std::uint8_t place : {1, 2}) list.find(at(place).id)->state = State::answered;
+  CHECK(list.head()->contact == crowded(1));
+  CHECK(list.next(8)->contact == at(10));
+  CHECK(list.closer_than(list.find(at(10).id)->from_target) == 2);
+  CHECK(list.settled(2));
+  CHECK_FALSE(list.settled(3));
+  CHECK(list.is_quiet(2));
+  CHECK_FALSE(list.is_quiet(3));
+  for (const std::uint8_t place : {10, 11}) list.find(at(place).id)->state = State::answered;
+  CHECK(list.settled(8));
+  CHECK(list.next(8) == nullptr);
+  list.find(at(2).id)->state = State::failed;  // so there is room for the next one
+  CHECK(list.next(8)->contact == crowded(3));
+  CHECK_FALSE(list.settled(8));
+}
+
+TEST_CASE("that limit can be set or lifted, and does not hold for private networks") {
+  Shortlist lifted(Key{}, far_away(), 20, 0);
+  Shortlist strict(Key{}, far_away(), 20, 1);
+  Shortlist local(Key{}, far_away(), 20);
+  for (const std::uint8_t place : {1, 2, 3, 4}) {
+    lifted.add(crowded(place), 1);
+    strict.add(crowded(place), 1);
+    Contact near = at(place);
+    near.rpc.address = IpAddress::v4(10, 0, 0, place);
+    local.add(near, 1);
+  }
+  const Distance behind = distance(at(200).id, Key{});
+  CHECK(lifted.closer_than(behind) == 4);
+  CHECK(strict.closer_than(behind) == 1);
+  CHECK(local.closer_than(behind) == 4);
 }

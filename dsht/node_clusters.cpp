@@ -1,0 +1,129 @@
+// Carries out what Clusters decides, keeps the tables of levels 1 and 2 complete, and puts us under the hints
+// of where we are.
+#include <algorithm>
+
+#include "dsht/node.h"
+
+namespace reef::dsht {
+namespace {
+
+constexpr Duration kLevelRefreshMin = std::chrono::seconds(2);
+constexpr Duration kLevelRefreshMax = std::chrono::minutes(10);
+// Asked for at once when the hints are read: each is one more walk.
+constexpr std::size_t kHintsMax = 16;
+
+}  // namespace
+
+// ---- clusters
+
+void Node::run_clusters(TimePoint now) {
+  cluster_actions_.clear();
+  clusters_.on_deadline(now, cluster_actions_);
+  for (const ClusterAction& action : cluster_actions_) {
+    if (const auto* ask = std::get_if<AskMembers>(&action)) {
+      Sample sample;
+      sample.cluster = ask->cluster;
+      sample.padding = padding_for(sample);
+      Rpc rpc;
+      rpc.to = ask->via.rpc;
+      rpc.expected = ask->via.id;
+      rpc.purpose = Purpose::sample;
+      rpc.level = ask->level;
+      rpc.cluster = ask->cluster;
+      rpc.attempts_max = options_.find_attempts;
+      (void)send_rpc(now, std::move(rpc), sample);  // too many in flight: the next decision asks again
+    } else if (const auto* measure = std::get_if<MeasureRtt>(&action)) {
+      ping(now, measure->contact);
+    } else if (const auto* change = std::get_if<ClusterChanged>(&action)) {
+      cluster_changed(now, *change);
+    }
+  }
+  described_ = clusters_.describe(now);
+}
+
+void Node::on_sampled(TimePoint now, const Rpc& rpc, const Nodes& nodes) {
+  for (const Contact& contact : nodes.contacts) {
+    if (is_followed(contact, rpc.to) && contact.id != self_) {
+      clusters_.named(now, rpc.level, rpc.cluster, contact);
+    }
+  }
+}
+
+void Node::cluster_changed(TimePoint now, const ClusterChanged& change) {
+  counters_.cluster_changes[change.level].add();
+  table_.rebuild(change.level, change.to);
+  described_ = clusters_.describe(now);
+  // Those whom we know there shall know us, and answer us as one of them.
+  for (const Contact& contact : clusters_.members(change.level)) ping(now, contact);
+  level_refresh_[change.level] = {now + kLevelRefreshMin, kLevelRefreshMin, 0};
+  actions_.emplace_back(change);
+}
+
+// Looks up ids at random among the members until nobody new is found, then ever more rarely.
+void Node::refresh_level(TimePoint now, Level level) {
+  LevelRefresh& refresh = level_refresh_[level];
+  const std::size_t known = table_.size(level);
+  refresh.period =
+      known > refresh.known ? kLevelRefreshMin : std::min<Duration>(refresh.period * 3 / 2, kLevelRefreshMax);
+  refresh.known = known;
+  refresh.at = now + refresh.period + random_.between(Duration::zero(), refresh.period / 4);
+  if (known == 0) return;
+  const Key target = refresh.looked_at_self ? random_.id<Key>() : self_.as<Key>();
+  refresh.looked_at_self = !refresh.looked_at_self;
+  if (Walk* walk = start_walk(now, WalkKind::refresh, target, options_.walk_max, mask_of(level)))
+    advance(now, walk->id);
+}
+
+ClusterStatus Node::cluster(TimePoint now, Level level) const {
+  ClusterStatus out;
+  if (level == 0 || level >= options_.levels) return out;
+  out.id = clusters_.id(level);
+  out.estimated_nodes = table_.estimated_nodes(level);
+  out.age = std::chrono::seconds(clusters_.describe(now)[level - 1].age_seconds);
+  out.joined_at = clusters_.joined_at(level);
+  out.contacts = table_.size(level);
+  out.share_within = clusters_.share_within(level);
+  out.switches = clusters_.switches(level);
+  return out;
+}
+
+// ---- hints
+
+void Node::set_hints(TimePoint now, std::vector<Key> hints) {
+  if (hints.size() > kHintsMax) hints.resize(kHintsMax);
+  if (hints == hints_) return;
+  hints_ = std::move(hints);
+  hints_at_ = hints_.empty() ? TimePoint::max() : now;
+}
+
+// Reads who stands there already, then stands there ourselves.
+void Node::refresh_hints(TimePoint now) {
+  if (!joined_ || table_.size() == 0 || leaving_) {
+    hints_at_ = leaving_ ? TimePoint::max() : now + options_.tick;
+    return;
+  }
+  const Duration half = options_.hint_ttl / 2;
+  hints_at_ = now + half + random_.between(Duration::zero(), half / 4);
+  const auto own = observed();
+  for (const Key& hint : hints_) {
+    if (Walk* walk = start_walk(now, WalkKind::hint, hint, options_.walk_max, mask_of(0)))
+      advance(now, walk->id);
+    // The record says who we are; where we are, says its data.
+    if (own)
+      (void)start_writing(now, WalkKind::put, hint,
+                          make_record(now, hint, encode_endpoint(*own), options_.hint_ttl, false));
+  }
+}
+
+void Node::on_hint(TimePoint now, const std::vector<WireValue>& values) {
+  for (const WireValue& value : values) {
+    const auto endpoint = decode_endpoint(value.record.data);
+    if (!endpoint || endpoint->port == 0) continue;
+    const Contact contact{credentials_.id_of(value.record.publisher), *endpoint, 0, 0, 0};
+    if (contact.id == self_) continue;
+    counters_.hinted.add();
+    ping(now, contact, true);
+  }
+}
+
+}  // namespace reef::dsht
