@@ -81,7 +81,8 @@ class Parameters {
     const std::string given = text("levels");
     const int highest = index_.node_options().levels - 1;
     dsht::LevelMask out = 0;
-    for (std::string_view rest = given; !rest.empty();) {
+    if (given.empty()) return dsht::kAllLevels;
+    for (std::string_view rest = given;;) {
       const std::size_t comma = std::min(rest.find(','), rest.size());
       const auto level = number(rest.substr(0, comma), 0, highest);
       if (!level) {
@@ -89,9 +90,9 @@ class Parameters {
         return 0;
       }
       out = static_cast<dsht::LevelMask>(out | dsht::mask_of(static_cast<dsht::Level>(*level)));
-      rest.remove_prefix(std::min(comma + 1, rest.size()));
+      if (comma == rest.size()) return out;
+      rest.remove_prefix(comma + 1);
     }
-    return out == 0 ? dsht::GetOptions{}.levels : out;
   }
   dsht::NodesQuery nodes() {
     dsht::NodesQuery out;

@@ -93,7 +93,7 @@ UdpNode::UdpNode(EventLoop& loop, DiskPool& disk, const Identity& identity, cons
     : loop_(loop),
       disk_(disk),
       options_(options),
-      identity_(identity),
+      identity_(identity.seed()),
       membership_(options_.network_key, options_.membership, secret_key()),
       node_(options_.node, identity_, network_id_of(options_.network_key), secret_key(), Random::from_os(),
             loop.now(), unix_ms()),
