@@ -278,6 +278,8 @@ class Loader {
     if (s.dsht.threshold_2 > s.dsht.threshold_1) return fail(crossed("dsht.threshold_2", "dsht.threshold_1"));
     if (s.dsht.keep_percent > s.dsht.accept_percent)
       return fail(crossed("dsht.keep_percent", "dsht.accept_percent"));
+    if (s.dsht.accept_percent > s.dsht.prefer_percent)
+      return fail(crossed("dsht.accept_percent", "dsht.prefer_percent"));
     if (s.dsht.first_decision > s.dsht.decision_period)
       return fail(crossed("dsht.first_decision", "dsht.decision_period"));
     if (s.dsht.announce_ttl > s.dsht.pointer_ttl)

@@ -285,6 +285,11 @@ void add_clusters(std::vector<Setting>& out) {
                        "A cluster may be joined when this share of its members is within the threshold."));
   out.push_back(scalar("dsht.keep_percent", IntegerType{0, 100}, REEF_FIELD(dsht.keep_percent),
                        "And is left when less than this share is."));
+  out.push_back(scalar("dsht.prefer_percent", IntegerType{1, 100}, REEF_FIELD(dsht.prefer_percent),
+                       "A node that is content where it is moves to another cluster only when this share of "
+                       "its members is."));
+  out.push_back(scalar("dsht.split_percent", IntegerType{0, 100}, REEF_FIELD(dsht.split_percent),
+                       "Below this share a node that has found nothing acceptable for a while splits off."));
   out.push_back(scalar("dsht.sample_size", IntegerType{1, 256}, REEF_FIELD(dsht.sample_size),
                        "Members of a cluster that are remembered to judge it by."));
   out.push_back(scalar("dsht.first_decision", MillisecondsType{Milliseconds(100), hours(1)},
@@ -293,6 +298,11 @@ void add_clusters(std::vector<Setting>& out) {
                        "doubling intervals."));
   out.push_back(scalar("dsht.decision_period", MillisecondsType{Milliseconds(100), hours(24)},
                        REEF_FIELD(dsht.decision_period), "Until they come once in this time."));
+  out.push_back(scalar("dsht.refuse_for", SecondsType{Seconds(0), hours(24)}, REEF_FIELD(dsht.refuse_for),
+                       "How long a cluster that was measured and found too far is not looked at again."));
+  out.push_back(scalar("dsht.return_after", SecondsType{Seconds(0), hours(24)}, REEF_FIELD(dsht.return_after),
+                       "How long a cluster that was left is not preferred again to one that suits; doubled "
+                       "each time that it is left."));
   out.push_back(scalar("dsht.serve_left", SecondsType{Seconds(0), hours(24)}, REEF_FIELD(dsht.serve_left),
                        "How long a cluster that was left is still served."));
   out.push_back(scalar("dsht.hints", BooleanType{}, REEF_FIELD(dsht.hints),

@@ -138,9 +138,13 @@ struct DshtSettings {
   Milliseconds threshold_2{20};
   int accept_percent = 80;
   int keep_percent = 50;
+  int prefer_percent = 90;
+  int split_percent = 70;
   int sample_size = 16;
   Milliseconds first_decision{5'000};
   Milliseconds decision_period{300'000};
+  Seconds refuse_for{900};
+  Seconds return_after{600};
   Seconds serve_left{1800};
   bool hints = true;
   Milliseconds hint_period{1'800'000};

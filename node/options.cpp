@@ -69,6 +69,10 @@ void fill(dsht::ClusterOptions& out, const config::DshtSettings& dsht) {
   out.threshold[2] = dsht.threshold_2;
   out.accept_share = dsht.accept_percent / 100.0;
   out.keep_share = dsht.keep_percent / 100.0;
+  out.prefer_share = dsht.prefer_percent / 100.0;
+  out.split_share = dsht.split_percent / 100.0;
+  out.refuse_for = dsht.refuse_for;
+  out.return_after = dsht.return_after;
   out.sample_size = static_cast<std::size_t>(dsht.sample_size);
   out.sample_min = std::min(out.sample_min, out.sample_size);
   out.first_decision = dsht.first_decision;

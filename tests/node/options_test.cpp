@@ -36,6 +36,10 @@ TEST_CASE("a node that is told nothing runs the index with the index's own defau
   CHECK(node.clusters.threshold == own.clusters.threshold);
   CHECK(node.clusters.accept_share == doctest::Approx(own.clusters.accept_share));
   CHECK(node.clusters.keep_share == doctest::Approx(own.clusters.keep_share));
+  CHECK(node.clusters.prefer_share == doctest::Approx(own.clusters.prefer_share));
+  CHECK(node.clusters.split_share == doctest::Approx(own.clusters.split_share));
+  CHECK(node.clusters.refuse_for == own.clusters.refuse_for);
+  CHECK(node.clusters.return_after == own.clusters.return_after);
   CHECK(node.clusters.sample_size == own.clusters.sample_size);
   CHECK(node.clusters.sample_min == own.clusters.sample_min);
   CHECK(node.clusters.first_decision == own.clusters.first_decision);
@@ -57,6 +61,10 @@ TEST_CASE("every setting of the index reaches it") {
   dsht.threshold_2 = 10ms;
   dsht.accept_percent = 90;
   dsht.keep_percent = 40;
+  dsht.prefer_percent = 95;
+  dsht.split_percent = 60;
+  dsht.refuse_for = 21s;
+  dsht.return_after = 22s;
   dsht.sample_size = 3;
   dsht.first_decision = 1s;
   dsht.decision_period = 2s;
@@ -97,6 +105,10 @@ TEST_CASE("every setting of the index reaches it") {
   CHECK(node.clusters.threshold == std::array<Duration, dsht::kLevels>{Duration::max(), 70ms, 10ms});
   CHECK(node.clusters.accept_share == doctest::Approx(0.9));
   CHECK(node.clusters.keep_share == doctest::Approx(0.4));
+  CHECK(node.clusters.prefer_share == doctest::Approx(0.95));
+  CHECK(node.clusters.split_share == doctest::Approx(0.6));
+  CHECK(node.clusters.refuse_for == 21s);
+  CHECK(node.clusters.return_after == 22s);
   CHECK(node.clusters.sample_size == 3);
   CHECK(node.clusters.sample_min == 3);  // never more than are remembered
   CHECK(node.clusters.first_decision == 1s);

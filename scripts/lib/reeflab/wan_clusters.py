@@ -106,7 +106,10 @@ class Place:
         self.host = host
         flags = ["--zone", "reef.example", "--suffix", "reef.example", "--advertise", host.address, "--workers", "1",
                  "--set", "proxy.cache.disk_bytes=0", "--set", "dsht.first_decision=1s",
-                 "--set", f"dsht.decision_period={round(1000 * options.decision_s)}ms", *(options.node_flag or [])]
+                 "--set", f"dsht.decision_period={round(1000 * options.decision_s)}ms",
+                 # Both in the proportion that they have to the period by default.
+                 "--set", f"dsht.refuse_for={round(3 * options.decision_s)}s",
+                 "--set", f"dsht.return_after={round(2 * options.decision_s)}s", *(options.node_flag or [])]
         if seed:
             flags += ["--seed", f"{seed.address}:8091"]
         self.node = Node(host.address, world.state / f"data-{host.name}", name=host.name, flags=flags,
@@ -198,7 +201,8 @@ def hints(world, places):
     by_id = {place.ask("/api/status")["id"]: place.host for place in places}
     rows = []
     for place in places:
-        names = place.ask("/api/status")["hints"]
+        status = place.ask("/api/status")
+        names = status["hints"]
         seen = [name for name in names if "/" not in name]
         near = set()
         for name in names:
@@ -206,7 +210,8 @@ def hints(world, places):
             hosts = [by_id.get(value["publisher"]) for value in values]
             near |= {h.name for h in hosts if h and h.metro == place.host.metro and h.name != place.host.name}
         rows.append({"node": place.host.name, "hints": len(names), "routers": len(seen),
-                     "unknown_routers": sorted(set(seen) - routers), "near_by_hints": len(near)})
+                     "unknown_routers": sorted(set(seen) - routers), "near_by_hints": len(near),
+                     "met_through_hints": status["dsht"]["hinted"]})
     return rows
 
 
@@ -307,6 +312,8 @@ def judge(result, options, health, bad_exits):
                             f"{row['unknown_routers']}")
         if row["near_by_hints"] == 0 and len(result["walks"]) > 0:
             problems.append(f"{row['node']}: nobody of its metro stands under its hints")
+        if row["met_through_hints"] == 0:
+            problems.append(f"{row['node']}: met nobody through its hints")
     for row in result["walks"]:
         if row["end"] != "found" or row["level"] != 2 or row["rtt_ms"] is None or row["rtt_ms"] >= NEAR_MS:
             problems.append(f"{row['by']} looked up what {row['from']} stored: {row['end']} at level {row['level']}, "
@@ -324,9 +331,11 @@ def print_result(result, shown):
                      f"{result['switches'][level] / result['nodes']:.1f}"])
     print(table(["level", "in the model", "clusters", "precision", "recall", "switches a node"], rows))
     near = [r["near_by_hints"] for r in result["hints"]]
+    met = [r["met_through_hints"] for r in result["hints"]]
     settled = "not" if result["settled_s"] is None else f"{result['settled_s']:.0f} s after all nodes were ready"
     print(f"\nsettled: {settled}; hints: {min(r['hints'] for r in result['hints'])} to "
-          f"{max(r['hints'] for r in result['hints'])} a node, {min(near)} to {max(near)} others of its metro under them")
+          f"{max(r['hints'] for r in result['hints'])} a node, {min(near)} to {max(near)} others of its metro under them, "
+          f"{min(met)} to {max(met)} nodes first met through them")
     ms = result["walk_ms"]
     print(f"{len(result['walks'])} values looked up in their metro: p50 {ms['p50']} ms, p99 {ms['p99']} ms\n\n{shown}\n")
     h = result["health"]
