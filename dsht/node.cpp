@@ -10,6 +10,7 @@ namespace {
 
 constexpr std::size_t kVotesMax = 16;
 constexpr Duration kTimeoutEstimateAge = std::chrono::seconds(1);
+constexpr Duration kPatienceSlack = std::chrono::milliseconds(10);
 
 MessageType reply_to(MessageType request) {
   switch (request) {
@@ -24,6 +25,8 @@ MessageType reply_to(MessageType request) {
   }
 }
 
+// A cluster may have a fifth of its members beyond the threshold; nobody is this many times as far away.
+constexpr int kFarFactor = 2;
 constexpr int kNetworkBitsV4 = 24;
 constexpr int kNetworkBitsV6 = 48;
 
@@ -78,6 +81,7 @@ Node::Node(const NodeOptions& options, const Credentials& credentials, NetworkId
       tick_at_(now + random_.between(Duration::zero(), options.tick)),
       pinging_(16, KeyedIdHash{derived(secret, "pings")}),
       first_timeout_(options.first_timeout_max),
+      first_patience_(options.first_timeout_max),
       replicating_(16, KeyedIdHash{derived(secret, "replication")}) {}
 
 void Node::take_actions(std::vector<Action>& out) {
@@ -165,14 +169,14 @@ void Node::send(const Endpoint& to, Bytes data) {
   actions_.emplace_back(SendDatagram{to, std::move(data)});
 }
 
-std::optional<Duration> Node::rtt_p90() const {
+std::optional<Duration> Node::rtt_quantile(double share) const {
   std::vector<Duration> rtts;
   rtts.reserve(table_.size());
   for (const TableEntry& entry : table_.entries()) {
-    if (const auto rtt = entry.rtt.smoothed()) rtts.push_back(*rtt);
+    if (entry.stands_at(0) && entry.rtt.smoothed()) rtts.push_back(*entry.rtt.smoothed());
   }
   if (rtts.empty()) return std::nullopt;
-  const auto at = rtts.begin() + static_cast<std::ptrdiff_t>((rtts.size() - 1) * 9 / 10);
+  const auto at = rtts.begin() + static_cast<std::ptrdiff_t>(static_cast<double>(rtts.size() - 1) * share);
   std::nth_element(rtts.begin(), at, rtts.end());
   return *at;
 }
@@ -184,7 +188,8 @@ Duration Node::timeout_for(TimePoint now, const TableEntry* entry) {
   // A stranger is expected to be about as far away as the others are.
   if (timeout_estimated_at_ == TimePoint::min() || now - timeout_estimated_at_ >= kTimeoutEstimateAge) {
     timeout_estimated_at_ = now;
-    if (const auto rtt = rtt_p90()) {
+    if (const auto rtt = rtt_quantile(0.9)) {
+      first_patience_ = rtt_quantile(0.75).value_or(*rtt) + kPatienceSlack;
       first_timeout_ = std::clamp(*rtt * 3 / 2 + std::chrono::milliseconds(50), RttEstimator::kTimeoutMin,
                                   std::max(RttEstimator::kTimeoutMin, options_.first_timeout_max));
     }
@@ -207,7 +212,7 @@ bool Node::send_rpc(TimePoint now, Rpc rpc, Body body) {
   // A walk does not wait for one who is later than usual, though the answer, if it comes, still counts.
   if (rpc.walk != 0) {
     const auto usual = entry == nullptr ? std::nullopt : entry->rtt.patience();
-    rpc.due = now + std::min(rpc.timeout, usual.value_or(rpc.timeout * 2 / 3));
+    rpc.due = now + std::min(rpc.timeout, usual.value_or(first_patience_));
   } else {
     rpc.overdue = true;
   }
@@ -354,19 +359,7 @@ void Node::on_reply(TimePoint now, const Endpoint& from, Message& message) {
 // Only who has proven its id comes into the table.
 void Node::note_contact(TimePoint now, const Contact& contact, const Rpc& rpc, const Message& message) {
   const auto& clusters = message.header.clusters;
-  const LevelMask shared = options_.levels > 1 ? clusters_.shared_with(clusters) : mask_of(0);
   TableEntry* entry = table_.find(contact.id);
-  const bool proven =
-      (entry != nullptr && entry->proven && entry->contact.rpc == contact.rpc) || is_proven(message);
-  if (proven || table_.admission(contact, shared) == RoutingTable::Admission::bucket_full) {
-    const auto admission = table_.answered(now, contact, shared, clusters);
-    entry = table_.find(contact.id);
-    if (entry != nullptr) entry->proven = proven;
-    if (admission == RoutingTable::Admission::added) {
-      counters_.contacts_added.add();
-      neighbourhood_changed(now, contact);
-    }
-  }
   // Karn's algorithm: an answer to a request that was sent twice measures nothing.
   std::optional<Duration> rtt;
   if (rpc.attempts == 1) rtt = now - rpc.sent_at;
@@ -374,7 +367,34 @@ void Node::note_contact(TimePoint now, const Contact& contact, const Rpc& rpc, c
     if (rtt) entry->rtt.sample(now, *rtt);
     rtt = entry->rtt.least();
   }
+  const LevelMask shared = shared_levels(clusters, rtt);
+  const bool proven =
+      (entry != nullptr && entry->proven && entry->contact.rpc == contact.rpc) || is_proven(message);
+  if (proven || table_.admission(contact, shared) == RoutingTable::Admission::bucket_full) {
+    const auto admission = table_.answered(now, contact, shared, clusters);
+    entry = table_.find(contact.id);
+    if (entry != nullptr) entry->proven = proven;
+    if (entry != nullptr && rtt && !entry->rtt.least()) entry->rtt.sample(now, *rtt);
+    if (admission == RoutingTable::Admission::added) {
+      counters_.contacts_added.add();
+      neighbourhood_changed(now, contact);
+    }
+  }
   if (options_.levels > 1) clusters_.heard(now, contact, clusters, rtt);
+}
+
+// Where somebody who says that it is in these clusters has a place. Whoever is far away has none near by,
+// whatever it says.
+LevelMask Node::shared_levels(const std::array<ClusterDescription, 2>& clusters,
+                              std::optional<Duration> rtt) const {
+  if (options_.levels == 1) return mask_of(0);
+  LevelMask shared = clusters_.shared_with(clusters);
+  for (Level level = 1; level < options_.levels; ++level) {
+    if (rtt && *rtt > kFarFactor * options_.clusters.threshold[level]) {
+      shared = static_cast<LevelMask>(shared & ~mask_of(level));
+    }
+  }
+  return shared;
 }
 
 void Node::fulfil(TimePoint now, Rpc& rpc, Message& message, const Contact& contact) {
@@ -409,7 +429,7 @@ void Node::fulfil(TimePoint now, Rpc& rpc, Message& message, const Contact& cont
 }
 
 void Node::note_requester(TimePoint now, const Contact& contact, const Header& header) {
-  const LevelMask shared = options_.levels > 1 ? clusters_.shared_with(header.clusters) : mask_of(0);
+  const LevelMask shared = shared_levels(header.clusters, std::nullopt);
   if (options_.levels > 1) clusters_.heard(now, contact, header.clusters, std::nullopt);
   TableEntry* entry = table_.find(contact.id);
   if (entry != nullptr) {

@@ -59,7 +59,9 @@ void Node::begin_level(TimePoint now, Walk& walk, Level level) {
   const bool is_data = walk.kind == WalkKind::get || walk.kind == WalkKind::hint ||
                        walk.kind == WalkKind::put || walk.kind == WalkKind::withdraw;
   walk.list = Shortlist(walk.key, self_, kShortlistMax, Shortlist::kPerPrefixMax,
-                        is_data ? estimated_nodes_[level] : 0);
+                        !is_data                      ? 0
+                        : estimated_nodes_[level] > 0 ? estimated_nodes_[level]
+                                                      : estimated_nodes_[0]);
   const bool is_put = walk.kind == WalkKind::put && options_.put_bits > 0;
   table_.closest(level, is_put ? next_target(walk.key, self_, options_.put_bits) : walk.key,
                  options_.table.bucket_size[0], false, closest_);
@@ -153,8 +155,10 @@ bool Node::is_settled(Walk& walk) const {
       return walk.list.settled(options_.table.bucket_size[0]);
     case WalkKind::get:
     case WalkKind::hint:
-      // Near by, nobody waits for those who are late: the next level may answer sooner.
-      return walk.level > 0 ? walk.list.is_quiet(options_.near_width) : walk.list.settled(options_.get_width);
+      // Near by, one word is enough, and nobody waits for those who are late: what they say still counts when
+      // the walk is further out.
+      return walk.level > 0 ? walk.list.has_spoken(options_.near_width)
+                            : walk.list.settled(options_.get_width);
     case WalkKind::put:
     case WalkKind::withdraw:
       return walk.level > 0 ? walk.list.is_quiet(1) : walk.list.settled(options_.replicas);

@@ -335,7 +335,7 @@ LevelVerdict UdpNode::level_of(const IpAddress& address) const { return node_.le
 ClusterStatus UdpNode::cluster(Level level) const { return node_.cluster(loop_.now(), level); }
 
 Duration UdpNode::budget() const {
-  return std::clamp(4 * node_.rtt_p90().value_or(Duration::zero()), kBudgetMin, kBudgetMax);
+  return std::clamp(4 * node_.rtt_quantile(0.9).value_or(Duration::zero()), kBudgetMin, kBudgetMax);
 }
 
 }  // namespace reef::dsht
