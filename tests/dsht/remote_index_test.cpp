@@ -2,9 +2,13 @@
 #include "dsht/io/remote_index.h"
 
 #include <doctest/doctest.h>
+#include <sys/socket.h>
 
+#include <array>
+#include <map>
 #include <thread>
 
+#include "base/io/socket.h"
 #include "dsht/io/udp_node.h"
 
 using namespace reef;
@@ -92,6 +96,46 @@ TEST_CASE_FIXTURE(Pair, "two nodes find each other, agree on their endpoints, an
   REQUIRE(found->values.size() == 1);
   CHECK(as_text(found->values[0].data) == "value");
   CHECK(found->values[0].publisher == a.id());
+}
+
+TEST_CASE("a burst of one peer is answered datagram by datagram, each answer once") {
+  EventLoop loop;
+  DiskPool disk{1, 16};
+  UdpNode node(loop, disk, fresh_identity(), on_loopback());
+  REQUIRE(node.start().has_value());
+  const auto socket = bind_udp(Endpoint::parse("127.0.0.1:0").value(), false);
+  REQUIRE(socket.has_value());
+  sockaddr_storage to{};
+  const socklen_t size = node.bound().to(to);
+  REQUIRE(::connect(socket->get(), reinterpret_cast<const sockaddr*>(&to), size) == 0);
+  constexpr std::uint64_t kCount = 150;  // several batches
+  Message message;
+  message.header.network = network_id_of({});
+  message.header.sender = fresh_identity().id();
+  message.body = Ping{};
+  for (std::uint64_t i = 1; i <= kCount; ++i) {
+    message.header.transaction = i;
+    const Bytes datagram = encode(message);
+    REQUIRE(::send(socket->get(), datagram.data(), datagram.size(), 0) ==
+            static_cast<ssize_t>(datagram.size()));
+  }
+  std::map<std::uint64_t, int> answers;
+  std::array<std::byte, 2 * kDatagramBytesMax> buffer;
+  turn_until(loop, [&] {
+    for (;;) {
+      const ssize_t got = ::recv(socket->get(), buffer.data(), buffer.size(), MSG_DONTWAIT);
+      if (got <= 0) break;
+      const auto answer =
+          decode(ByteView(buffer).first(static_cast<std::size_t>(got)), message.header.network);
+      REQUIRE(answer.has_value());
+      if (answer->type() == MessageType::pong) ++answers[answer->header.transaction];
+    }
+    return answers.size() == kCount;
+  });
+  for (const auto& [transaction, count] : answers) CHECK(count == 1);
+  CHECK(answers.begin()->first == 1);
+  CHECK(answers.rbegin()->first == kCount);
+  CHECK(node.counters().send_failed.value() == 0);
 }
 
 TEST_CASE_FIXTURE(Pair, "a get shows its way to whoever wants to see it") {
