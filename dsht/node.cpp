@@ -16,6 +16,7 @@ MessageType reply_to(MessageType request) {
     case MessageType::ping:
       return MessageType::pong;
     case MessageType::find:
+    case MessageType::sample:
       return MessageType::nodes;
     case MessageType::announce:
       return MessageType::announced;
