@@ -378,7 +378,7 @@ void Node::walk_timed_out(TimePoint now, WalkId id) {
       return;
     case WalkKind::put:
     case WalkKind::withdraw:
-      actions_.emplace_back(PutDone{walk.id, walk.stored > 0});
+      actions_.emplace_back(PutDone{walk.id, walk.stored + walk.stored_here > 0, walk.halted});
       finish(now, walk);
       return;
     case WalkKind::join:
