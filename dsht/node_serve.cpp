@@ -310,10 +310,10 @@ std::optional<Body> Node::serve(TimePoint now, const Asking& asking, const Sampl
 void Node::on_leave(TimePoint now, const Contact& from) {
   const TableEntry* entry = table_.find(from.id);
   if (entry == nullptr || entry->contact.rpc != from.rpc) return;
-  // Anybody could have sent this in its name: it becomes suspect, hence is no longer named to others, and is
-  // asked.
+  // Anybody could have sent this in its name, and more than once: it becomes suspect, hence is no longer
+  // named to others, and is asked.
   const Contact contact = entry->contact;
-  if (table_.timed_out(from.id)) {
+  if (!entry->is_suspect() && table_.timed_out(from.id)) {
     contact_dropped(now, contact);
   } else {
     ping(now, contact);
