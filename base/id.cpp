@@ -13,12 +13,6 @@ int Distance::leading_zeros() const {
 
 namespace detail {
 
-Distance xor_bytes(std::span<const std::uint8_t, kIdBytes> a, std::span<const std::uint8_t, kIdBytes> b) {
-  Distance out;
-  for (std::size_t i = 0; i < kIdBytes; ++i) out.bytes[i] = a[i] ^ b[i];
-  return out;
-}
-
 std::string id_hex(std::span<const std::uint8_t, kIdBytes> bytes) {
   static constexpr char kDigits[] = "0123456789abcdef";
   std::string out;

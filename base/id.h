@@ -3,9 +3,11 @@
 #pragma once
 
 #include <array>
+#include <bit>
 #include <compare>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <functional>
 #include <span>
 #include <string>
@@ -18,19 +20,60 @@ namespace reef {
 inline constexpr std::size_t kIdBytes = 20;
 inline constexpr int kIdBits = 160;
 
+namespace detail {
+using IdArray = std::array<std::uint8_t, kIdBytes>;
+
+// Ids are compared, and distances formed, millions of times a second: by machine words.
+template <class Word>
+[[nodiscard]] inline Word id_word(const IdArray& bytes, std::size_t offset) {
+  Word word;
+  std::memcpy(&word, bytes.data() + offset, sizeof word);
+  return word;
+}
+[[nodiscard]] inline std::uint64_t big_endian(std::uint64_t word) {
+  return std::endian::native == std::endian::little ? __builtin_bswap64(word) : word;
+}
+[[nodiscard]] inline bool ids_equal(const IdArray& a, const IdArray& b) {
+  return ((id_word<std::uint64_t>(a, 0) ^ id_word<std::uint64_t>(b, 0)) |
+          (id_word<std::uint64_t>(a, 8) ^ id_word<std::uint64_t>(b, 8)) |
+          (id_word<std::uint32_t>(a, 16) ^ id_word<std::uint32_t>(b, 16))) == 0;
+}
+[[nodiscard]] inline std::strong_ordering compare_ids(const IdArray& a, const IdArray& b) {
+  // The last word overlaps the one before it, which is equal by then.
+  for (const std::size_t offset : {0, 8, 12}) {
+    const auto x = id_word<std::uint64_t>(a, offset);
+    const auto y = id_word<std::uint64_t>(b, offset);
+    if (x != y) return big_endian(x) <=> big_endian(y);
+  }
+  return std::strong_ordering::equal;
+}
+[[nodiscard]] inline IdArray xor_ids(const IdArray& a, const IdArray& b) {
+  IdArray out;
+  const std::uint64_t first = id_word<std::uint64_t>(a, 0) ^ id_word<std::uint64_t>(b, 0);
+  const std::uint64_t second = id_word<std::uint64_t>(a, 8) ^ id_word<std::uint64_t>(b, 8);
+  const std::uint32_t third = id_word<std::uint32_t>(a, 16) ^ id_word<std::uint32_t>(b, 16);
+  std::memcpy(out.data(), &first, sizeof first);
+  std::memcpy(out.data() + 8, &second, sizeof second);
+  std::memcpy(out.data() + 16, &third, sizeof third);
+  return out;
+}
+}  // namespace detail
+
 // XOR of two ids, ordered as an unsigned 160-bit integer (Kademlia 2002, §2.1).
 struct Distance {
-  std::array<std::uint8_t, kIdBytes> bytes{};
-  auto operator<=>(const Distance&) const = default;
+  detail::IdArray bytes{};
+  bool operator==(const Distance& other) const { return detail::ids_equal(bytes, other.bytes); }
+  auto operator<=>(const Distance& other) const { return detail::compare_ids(bytes, other.bytes); }
   // Leading zero bits, 0..160: the length of the prefix that the two ids share.
   [[nodiscard]] int leading_zeros() const;
 };
 
 template <class Tag>
 struct Id {
-  std::array<std::uint8_t, kIdBytes> bytes{};
+  detail::IdArray bytes{};
 
-  auto operator<=>(const Id&) const = default;
+  bool operator==(const Id& other) const { return detail::ids_equal(bytes, other.bytes); }
+  auto operator<=>(const Id& other) const { return detail::compare_ids(bytes, other.bytes); }
   [[nodiscard]] bool is_zero() const { return *this == Id{}; }
   [[nodiscard]] bool bit(int index) const { return (bytes[index / 8] >> (7 - index % 8)) & 1; }
   void set_bit(int index, bool value) {
@@ -49,14 +92,13 @@ using Key = Id<struct KeyTag>;            // HMAC-SHA-256(network key, domain | 
 using ClusterId = Id<struct ClusterTag>;  // zero: the global cluster of level 0
 
 namespace detail {
-Distance xor_bytes(std::span<const std::uint8_t, kIdBytes> a, std::span<const std::uint8_t, kIdBytes> b);
 std::string id_hex(std::span<const std::uint8_t, kIdBytes> bytes);
 Result<std::array<std::uint8_t, kIdBytes>> parse_id_hex(std::string_view text);
 }  // namespace detail
 
 template <class A, class B>
 [[nodiscard]] Distance distance(const Id<A>& a, const Id<B>& b) {
-  return detail::xor_bytes(a.bytes, b.bytes);
+  return {detail::xor_ids(a.bytes, b.bytes)};
 }
 
 // 40 lower-case hex digits.

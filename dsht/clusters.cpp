@@ -29,8 +29,8 @@ constexpr int kSplitDecisions = 4;
 constexpr double kUneasyMargin = 0.05;
 constexpr double kShareWeight = 0.4;  // of a decision's share against those before
 constexpr std::size_t kRenewed = 2;   // members of our sample that are let go each period
-constexpr int kReturnDoublingsMax = 6;
-constexpr int kTimesForCause = 3;  // who left because it is too far shall not be back within the day
+constexpr int kReturnDoublingsMax = 8;
+constexpr int kTimesForCause = 5;  // who left because it is too far shall not be back soon
 
 ClusterId successor(const ClusterId& old, bool near) {
   static constexpr std::string_view kText = "reef split";
@@ -94,13 +94,15 @@ void Clusters::start_anew(TimePoint now, Level level) {
 void Clusters::heard(TimePoint now, const Contact& contact, const std::array<ClusterDescription, 2>& clusters,
                      std::optional<Duration> rtt) {
   if (!view_.heard(seconds(now), contact, clusters, rtt)) return;
-  for (Level level = 1; level < kLevels; ++level) {
-    if (ours(level).members == 0) state(level).due = std::min(state(level).due, now + kLonelyDelay);
-  }
+  for (Level level = 1; level < kLevels; ++level) hurry_if_alone(now, level);
+}
+
+void Clusters::hurry_if_alone(TimePoint now, Level level) {
+  if (ours(level).members == 0) state(level).due = std::min(state(level).due, now + kLonelyDelay);
 }
 
 void Clusters::named(TimePoint now, Level level, const ClusterId& cluster, const Contact& contact) {
-  view_.named(seconds(now), level, cluster, contact);
+  if (view_.named(seconds(now), level, cluster, contact)) hurry_if_alone(now, level);
 }
 
 void Clusters::lost(const NodeId& id) { view_.lost(id); }

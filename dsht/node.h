@@ -264,6 +264,8 @@ class Node {
   [[nodiscard]] std::optional<Body> serve(TimePoint now, const Asking& asking, const Sample& sample);
   void add_values(TimePoint now, const Asking& asking, const Key& key, std::size_t& used,
                   std::vector<WireValue>& out);
+  void add_proof_of_full(TimePoint now, const Asking& asking, const Find& find, std::size_t& used,
+                         std::vector<WireValue>& out);
   void add_contacts(const Asking& asking, Level level, const Key& toward, std::size_t count,
                     std::size_t& used, std::vector<Contact>& out);
   [[nodiscard]] bool may_check(TimePoint now, const Asking& asking, std::uint64_t token);
@@ -303,6 +305,7 @@ class Node {
   void put_on(TimePoint now, Walk& walk);
   [[nodiscard]] bool wants_replicas(const Walk& walk) const;
   void note_place(Walk& walk, const Rpc& rpc, const Nodes& nodes, const Contact& contact);
+  [[nodiscard]] bool shows_values(const Walk& walk, const Nodes& nodes) const;
   [[nodiscard]] bool store_here(TimePoint now, Walk& walk);
   void store_back(TimePoint now, Walk& walk);
   void end_put_level(TimePoint now, Walk& walk);
@@ -341,6 +344,7 @@ class Node {
   void end_leaving();
 
   // node_clusters.cpp: clusters and hints
+  void describe_clusters(TimePoint now);
   void run_clusters(TimePoint now);
   void cluster_changed(TimePoint now, const ClusterChanged& change);
   void on_sampled(TimePoint now, const Rpc& rpc, const Nodes& nodes);
@@ -362,6 +366,8 @@ class Node {
   LoadMeter gets_;                       // that asked us
   Clusters clusters_;
   std::array<ClusterDescription, 2> described_{};  // ours, as every message says; zero ids: none
+  TimePoint describe_at_{};
+  std::array<double, kLevels> estimated_nodes_{};  // at the last description; 0: not yet known
   NodeCounters counters_;
 
   std::uint64_t transactions_ = 0;

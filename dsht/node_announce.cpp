@@ -176,7 +176,7 @@ void Node::on_announced(TimePoint now, const Rpc& rpc, AnnounceReply& reply) {
     if (walk.level > 0) {
       walk.outer_hops = candidate->hops;
       for (const Contact& contact : reply.outer) {
-        if (is_followed(contact, rpc.to)) walk.outer.push_back(contact);
+        if (is_followed(contact, rpc.to)) walk.outer.push_back({contact, rpc.expected});
       }
       if (go_outwards(now, walk)) advance(now, rpc.walk);
       return;

@@ -7,6 +7,9 @@
 namespace reef::dsht {
 namespace {
 
+// After so long in a network or cluster a node knows those around it.
+constexpr Duration kSettled = std::chrono::minutes(2);
+constexpr Duration kDescribeEvery = std::chrono::seconds(30);
 constexpr Duration kLevelRefreshMin = std::chrono::seconds(2);
 constexpr Duration kLevelRefreshMax = std::chrono::minutes(10);
 // Asked for at once when the hints are read: each is one more walk.
@@ -16,7 +19,22 @@ constexpr std::size_t kHintsMax = 16;
 
 // ---- clusters
 
+void Node::describe_clusters(TimePoint now) {
+  describe_at_ = now + kDescribeEvery;
+  for (Level level = 0; level < options_.levels; ++level) {
+    // While a table is being filled it says nothing yet about how many there are.
+    const bool is_settled =
+        level == 0 ? joined_ && now - started_at_ > kSettled : now - clusters_.joined_at(level) > kSettled;
+    const double nodes = table_.estimated_nodes(level);
+    estimated_nodes_[level] = is_settled ? nodes : 0;
+    if (level > 0) clusters_.set_size(level, nodes);
+  }
+  if (options_.levels == 1) return;
+  described_ = clusters_.describe(now);
+}
+
 void Node::run_clusters(TimePoint now) {
+  describe_clusters(now);
   cluster_actions_.clear();
   clusters_.on_deadline(now, cluster_actions_);
   for (const ClusterAction& action : cluster_actions_) {

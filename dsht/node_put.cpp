@@ -18,7 +18,7 @@ WalkId Node::put(TimePoint now, const Key& key, ByteView value, std::chrono::sec
                           : options_.levels > 1 && table_.size(1) > 0 ? 1
                                                                       : 0;
   if (options_.put_bits > 0 && puts_[innermost].is_loaded(now, key) &&
-      storage_[innermost].is_full(now, key, ttl)) {
+      storage_[innermost].is_full(now, key, ttl, self_)) {
     // The way begins with ourselves.
     counters_.puts_turned_back.add();
     actions_.emplace_back(PutDone{++last_walk_, false, true});
@@ -50,7 +50,8 @@ void Node::begin_put_level(TimePoint now, Walk& walk) {
   own.is_self = true;
   own.from_key = walk.list.own_distance();
   if (walk.kind == WalkKind::put) {
-    own.full = storage_[walk.level].is_full(now, walk.key, std::chrono::seconds(walk.record.ttl_seconds));
+    own.full =
+        storage_[walk.level].is_full(now, walk.key, std::chrono::seconds(walk.record.ttl_seconds), self_);
     if (own.full && puts_[walk.level].is_loaded(now, walk.key)) {
       walk.halted = true;
       counters_.puts_turned_back.add();
@@ -113,7 +114,7 @@ bool Node::wants_replicas(const Walk& walk) const {
 void Node::note_place(Walk& walk, const Rpc& rpc, const Nodes& nodes, const Contact& contact) {
   if (walk.storing) return;
   const Distance from_key = distance(rpc.expected, walk.key);
-  if (nodes.full && nodes.loaded) {
+  if (nodes.full && nodes.loaded && shows_values(walk, nodes)) {
     if (!walk.settling) walk.halted = true;
     return;
   }
@@ -127,6 +128,19 @@ void Node::note_place(Walk& walk, const Rpc& rpc, const Nodes& nodes, const Cont
                                    [](const PutPlace& p, const Distance& d) { return p.from_key < d; });
   if (at != walk.places.end() && at->from_key == from_key) return;
   walk.places.insert(at, place);
+}
+
+// Who says that it is full has to show the values, or turning puts back would be an easy way to hide a key.
+bool Node::shows_values(const Walk& walk, const Nodes& nodes) const {
+  std::vector<const Ed25519PublicKey*> publishers;
+  for (const WireValue& value : nodes.values) {
+    if (value.record.provisional || value.left_seconds < walk.record.ttl_seconds / 2) continue;
+    if (value.record.publisher == credentials_.public_key()) return true;
+    const bool known = std::any_of(publishers.begin(), publishers.end(),
+                                   [&](const Ed25519PublicKey* p) { return *p == value.record.publisher; });
+    if (!known) publishers.push_back(&value.record.publisher);
+  }
+  return publishers.size() >= options_.storage.full_at;
 }
 
 bool Node::store_here(TimePoint now, Walk& walk) {

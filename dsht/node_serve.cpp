@@ -101,6 +101,24 @@ void Node::add_values(TimePoint now, const Asking& asking, const Key& key, std::
   }
 }
 
+// The values for which we are full: the asker's own, or as many of others as it takes.
+void Node::add_proof_of_full(TimePoint now, const Asking& asking, const Find& find, std::size_t& used,
+                             std::vector<WireValue>& out) {
+  for (const StoredValue* value : storage_[asking.level].live(now, find.key)) {
+    if (value->record.provisional) continue;
+    WireValue wire = to_wire(now, *value);
+    if (wire.left_seconds < find.ttl_seconds / 2 || used + wire_bytes(wire) > asking.room) continue;
+    const bool is_own = value->publisher == asking.from.id;
+    if (is_own) {
+      for (const WireValue& other : out) used -= wire_bytes(other);
+      out.clear();
+    }
+    used += wire_bytes(wire);
+    out.push_back(std::move(wire));
+    if (is_own || out.size() >= options_.storage.full_at) return;
+  }
+}
+
 // Suspects are not named: whoever asks would only wait for them.
 void Node::add_contacts(const Asking& asking, Level level, const Key& toward, std::size_t count,
                         std::size_t& used, std::vector<Contact>& out) {
@@ -128,10 +146,12 @@ std::optional<Body> Node::serve(TimePoint now, const Asking& asking, const Find&
       break;
     case Want::place: {
       LoadMeter& puts = puts_[asking.level];
-      reply.full = storage_[asking.level].is_full(now, find.key, std::chrono::seconds(find.ttl_seconds));
+      reply.full = storage_[asking.level].is_full(now, find.key, std::chrono::seconds(find.ttl_seconds),
+                                                  asking.from.id);
       reply.loaded = puts.is_loaded(now, find.key);
       if (reply.full && reply.loaded) {
         counters_.puts_turned_back.add();
+        add_proof_of_full(now, asking, find, used, reply.values);
       } else {
         puts.pass(now, find.key);
       }

@@ -151,10 +151,7 @@ void Node::tick(TimePoint now) {
   }
   if (!joined_ && join_walk_ == 0 && join_at_ == TimePoint::max()) join_at_ = now;
 
-  described_ = options_.levels > 1 ? clusters_.describe(now) : described_;
-  for (Level level = 1; level < options_.levels; ++level) {
-    clusters_.set_size(level, table_.estimated_nodes(level));
-  }
+  if (now >= describe_at_) describe_clusters(now);
   ping_due(now);
 
   bucket_refreshed_at_.resize(static_cast<std::size_t>(table_.deepest_bucket(0) + 1), now);

@@ -55,14 +55,20 @@ bool Node::go_outwards(TimePoint now, Walk& walk) {
 void Node::begin_level(TimePoint now, Walk& walk, Level level) {
   const bool is_next = walk.level == level + 1;
   walk.level = level;
-  walk.list = Shortlist(walk.key, self_, kShortlistMax);
+  // Announcers must all come to one node; what each of them takes for plausible would lead them apart.
+  const bool is_data = walk.kind == WalkKind::get || walk.kind == WalkKind::hint ||
+                       walk.kind == WalkKind::put || walk.kind == WalkKind::withdraw;
+  walk.list = Shortlist(walk.key, self_, kShortlistMax, Shortlist::kPerPrefixMax,
+                        is_data ? estimated_nodes_[level] : 0);
   const bool is_put = walk.kind == WalkKind::put && options_.put_bits > 0;
   table_.closest(level, is_put ? next_target(walk.key, self_, options_.put_bits) : walk.key,
                  options_.table.bucket_size[0], false, closest_);
   if (closest_.empty()) table_.closest(level, walk.key, options_.table.bucket_size[0], true, closest_);
   for (const TableEntry* entry : closest_) walk.list.add(entry->contact, walk.outer_hops + 1, NodeId{});
   if (is_next) {
-    for (const Contact& contact : walk.outer) walk.list.add(contact, walk.outer_hops + 1, NodeId{});
+    for (const Walk::Outer& outer : walk.outer) {
+      walk.list.add(outer.contact, walk.outer_hops + 1, outer.named_by);
+    }
   }
   walk.outer.clear();
   walk.insist = false;
@@ -255,7 +261,9 @@ void Node::on_nodes(TimePoint now, const Rpc& rpc, const Contact& from, Nodes& n
   if (is_present) {
     walk.outer_hops = hops;
     for (const Contact& contact : nodes.outer) {
-      if (walk.outer.size() < kShortlistMax && is_followed(contact, rpc.to)) walk.outer.push_back(contact);
+      if (walk.outer.size() < kShortlistMax && is_followed(contact, rpc.to)) {
+        walk.outer.push_back({contact, rpc.expected});
+      }
     }
   } else if (rpc.level == walk.level + 1) {
     add_named(walk, nodes.outer, rpc, hops + 1);
@@ -264,7 +272,7 @@ void Node::on_nodes(TimePoint now, const Rpc& rpc, const Contact& from, Nodes& n
   if (walk.kind == WalkKind::announce && !is_present) {
     std::erase_if(nodes.values, [](const WireValue& value) { return value.record.provisional; });
   }
-  if (!nodes.values.empty()) collect(walk, nodes.values);
+  if (!nodes.values.empty() && walk.kind != WalkKind::put) collect(walk, nodes.values);
   if ((walk.kind == WalkKind::get || walk.kind == WalkKind::hint) && !walk.seen.empty()) {
     walk.hot = nodes.hot;
     walk.found_level = rpc.level;

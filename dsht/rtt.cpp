@@ -33,7 +33,8 @@ std::optional<Duration> RttEstimator::timeout() const {
 
 std::optional<Duration> RttEstimator::patience() const {
   if (!has_sample_) return std::nullopt;
-  return std::clamp(smoothed_ + 4 * variation_ + smoothed_ / 8, kPatienceMin, kTimeoutMax);
+  return std::clamp(smoothed_ + std::min(4 * variation_, smoothed_ / 4 + kPatienceSlack), kPatienceMin,
+                    kTimeoutMax);
 }
 
 std::optional<Duration> RttEstimator::smoothed() const {

@@ -13,6 +13,7 @@ class RttEstimator {
   static constexpr Duration kTimeoutMin = std::chrono::milliseconds(100);
   static constexpr Duration kTimeoutMax = std::chrono::seconds(2);
   static constexpr Duration kPatienceMin = std::chrono::milliseconds(4);
+  static constexpr Duration kPatienceSlack = std::chrono::milliseconds(3);
   // The least RTT is that of the current and the previous window, so that a change of route shows within ten
   // minutes.
   static constexpr Duration kWindow = std::chrono::minutes(5);
@@ -23,7 +24,8 @@ class RttEstimator {
   // SRTT + 4·RTTVAR within [kTimeoutMin, kTimeoutMax]; nullopt before the first sample.
   [[nodiscard]] std::optional<Duration> timeout() const;
   // After so long an answer is later than usual: worth asking somebody else besides, not yet worth giving up.
-  // timeout() without its lower bound; nullopt before the first sample.
+  // SRTT + 4·RTTVAR, but not much more than SRTT, since a request too many costs less than waiting for the
+  // dead; nullopt before the first sample.
   [[nodiscard]] std::optional<Duration> patience() const;
   [[nodiscard]] std::optional<Duration> smoothed() const;
   // The least of the last 5 to 10 minutes in which there were samples.

@@ -1,14 +1,21 @@
 #include "dsht/shortlist.h"
 
 #include <algorithm>
+#include <cmath>
+#include <iterator>
 
 namespace reef::dsht {
 namespace {
 
 using State = Candidate::State;
 
-// One dead contact is anybody's bad luck.
-constexpr std::size_t kBlamedAt = 2;
+// One dead contact is anybody's bad luck, and when many nodes die at once so are two.
+constexpr std::size_t kBlamedAt = 3;
+// Estimates of the number of nodes are off by a factor of two and more now and then.
+constexpr double kNodesMargin = 4;
+// How few ids are to be expected within a distance if the first, second, ... is to be there by chance only
+// once in a hundred times: λ with P(N >= rank) = 0.01 for a Poisson distributed N.
+constexpr double kChanceExpected[] = {0.01005, 0.1486, 0.4360, 0.8232, 1.2791, 1.7853};
 
 bool is_deferred(const Candidate& candidate, const std::vector<NodeId>& blamed) {
   return candidate.state == State::fresh && !candidate.confirmed &&
@@ -17,12 +24,14 @@ bool is_deferred(const Candidate& candidate, const std::vector<NodeId>& blamed) 
 
 }  // namespace
 
-Shortlist::Shortlist(const Key& target, const NodeId& self, std::size_t capacity, std::size_t per_prefix_max)
+Shortlist::Shortlist(const Key& target, const NodeId& self, std::size_t capacity, std::size_t per_prefix_max,
+                     double nodes)
     : target_(target),
       self_(self),
       own_distance_(distance(self, target)),
       capacity_(capacity),
-      per_prefix_max_(per_prefix_max) {
+      per_prefix_max_(per_prefix_max),
+      nodes_(nodes) {
   candidates_.reserve(capacity);
 }
 
@@ -38,12 +47,18 @@ void Shortlist::add(const Contact& contact, int hops, const NodeId& named_by) {
   candidate.from_target = distance(contact.id, target_);
   candidate.hops = hops;
   candidate.named_by = named_by;
+  if (is_implausible(candidate.from_target.leading_zeros(), 1)) return;
   candidate.group = address_group(contact.rpc.address);
   if (candidates_.size() >= capacity_ && !make_room(candidate)) return;
   const auto place =
       std::lower_bound(candidates_.begin(), candidates_.end(), candidate.from_target,
                        [](const Candidate& c, const Distance& d) { return c.from_target < d; });
   candidates_.insert(place, std::move(candidate));
+}
+
+bool Shortlist::is_implausible(int bits, std::size_t rank) const {
+  if (nodes_ <= 0 || rank > std::size(kChanceExpected)) return false;
+  return kNodesMargin * nodes_ * std::exp2(-bits) < kChanceExpected[rank - 1];
 }
 
 bool Shortlist::make_room(const Candidate& newcomer) {
@@ -74,14 +89,17 @@ Candidate* Shortlist::find(const NodeId& id) {
 
 template <class Visit>
 void Shortlist::look_at(Visit visit) const {
+  std::size_t rank = 0;
   for (auto at = candidates_.begin(); at != candidates_.end(); ++at) {
     if (at->state == State::failed) continue;
+    if (is_implausible(at->from_target.leading_zeros(), rank + 1)) continue;
     if (at->group != kNoGroup && per_prefix_max_ > 0) {
       const auto closer = std::count_if(candidates_.begin(), at, [&](const Candidate& other) {
         return other.group == at->group && other.state != State::failed;
       });
       if (static_cast<std::size_t>(closer) >= per_prefix_max_) continue;
     }
+    ++rank;
     if (!visit(*at)) return;
   }
 }
@@ -93,7 +111,12 @@ std::vector<NodeId> Shortlist::blamed() const {
     const auto failed = std::count_if(candidates_.begin(), at, [&](const Candidate& other) {
       return other.state == State::failed && other.named_by == at->named_by;
     });
-    if (static_cast<std::size_t>(failed) + 1 == kBlamedAt) out.push_back(at->named_by);
+    if (static_cast<std::size_t>(failed) + 1 != kBlamedAt) continue;
+    const bool is_right_too =
+        std::any_of(candidates_.begin(), candidates_.end(), [&](const Candidate& other) {
+          return other.state == State::answered && other.named_by == at->named_by;
+        });
+    if (!is_right_too) out.push_back(at->named_by);
   }
   return out;
 }

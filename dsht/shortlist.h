@@ -7,11 +7,13 @@
 //   fresh ──▶ asked ──▶ slow ──▶ failed ──▶ fresh   (once more, if somebody insists that it lives)
 //               └─────────┴────▶ answered
 //
-// Against liars. Who named two or more that failed is *blamed*: the fresh candidates that only it named are
-// asked after everybody else, so that a list of dead ids next to the target does not cost a time-out each.
-// And of one address group (/24, /48) only the closest few that have not failed are looked at; the lookup
-// goes on as if further ones were not there, so that ids crowded around the target from one network do not
-// surround it. They are kept, for closer ones may fail. Not thread-safe, no I/O.
+// Against liars. Who named several that failed and nobody that answered is *blamed*: the fresh candidates
+// that only it named are asked after everybody else, so that a list of dead ids next to the target does not
+// cost a time-out each. Where it is known about how many nodes there are, ids are *implausible* if so many so
+// close to the target would not happen by chance once in a hundred targets: crowded or made up, they are
+// passed over. And of one address group (/24, /48) only the closest few that have not failed are looked at;
+// the lookup goes on as if further ones were not there, so that ids crowded around the target from one
+// network do not surround it. They are kept, for closer ones may fail. Not thread-safe, no I/O.
 #pragma once
 
 #include <cstdint>
@@ -43,9 +45,10 @@ class Shortlist {
   static constexpr std::size_t kPerPrefixMax = 2;
 
   // At most `capacity` candidates; the furthest that was not asked gives way, those of a blamed namer first.
-  // `per_prefix_max`: of one group among those looked at; 0: no limit.
+  // `per_prefix_max`: of one group among those looked at; 0: no limit. `nodes`: about how many nodes there
+  // are; 0: unknown, every id is plausible.
   Shortlist(const Key& target, const NodeId& self, std::size_t capacity,
-            std::size_t per_prefix_max = kPerPrefixMax);
+            std::size_t per_prefix_max = kPerPrefixMax, double nodes = 0);
 
   // Adds a contact unless it is ourselves; one that is known becomes `confirmed` if another named it. `hops`:
   // of the one that named it, plus one. `named_by`: zero for our own table.
@@ -53,7 +56,7 @@ class Shortlist {
   // Valid until add().
   [[nodiscard]] Candidate* find(const NodeId& id);
 
-  // Below, those of a group beyond per_prefix_max are not there.
+  // Below, those of a group beyond per_prefix_max and the implausible are not there.
   // The next to ask: the closest fresh one among the `width` closest that have not failed. Those named only
   // by a blamed node hold none of these places; they come when no other is fresh or asked. nullptr when there
   // is none.
@@ -78,8 +81,10 @@ class Shortlist {
   // until it returns false.
   template <class Visit>
   void look_at(Visit visit) const;
-  // Who named two or more that failed.
+  // Who named several that failed, and nobody that answered.
   [[nodiscard]] std::vector<NodeId> blamed() const;
+  // Whether `rank` or more ids sharing that many bits with the target are too many to be chance.
+  [[nodiscard]] bool is_implausible(int bits, std::size_t rank) const;
   // Makes room for one at that distance; false if everybody else has a better claim.
   bool make_room(const Candidate& newcomer);
 
@@ -88,6 +93,7 @@ class Shortlist {
   Distance own_distance_;
   std::size_t capacity_;
   std::size_t per_prefix_max_;
+  double nodes_;
   std::vector<Candidate> candidates_;
 };
 

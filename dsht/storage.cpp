@@ -166,14 +166,17 @@ void Storage::erase(const Key& key, const NodeId& publisher) {
   if (list.empty()) values_.erase(entry);
 }
 
-bool Storage::is_full(TimePoint now, const Key& key, std::chrono::seconds ttl) const {
+bool Storage::is_full(TimePoint now, const Key& key, std::chrono::seconds ttl,
+                      const NodeId& publisher) const {
   const auto entry = values_.find(key);
   if (entry == values_.end()) return options_.full_at == 0;
   const Duration half = Duration(std::clamp(ttl, std::chrono::seconds::zero(), options_.ttl_max)) / 2;
-  const auto lasting = std::count_if(entry->second.begin(), entry->second.end(), [&](const StoredValue& v) {
-    return !v.record.provisional && v.expires > now && v.expires - now >= half;
-  });
-  return static_cast<std::size_t>(lasting) >= options_.full_at;
+  std::size_t lasting = 0;
+  for (const StoredValue& value : entry->second) {
+    if (value.record.provisional || value.expires <= now || value.expires - now < half) continue;
+    if (value.publisher == publisher || ++lasting >= options_.full_at) return true;
+  }
+  return lasting >= options_.full_at;
 }
 
 std::size_t Storage::count(const Key& key) const {

@@ -60,8 +60,9 @@ class Storage {
   Outcome merge(TimePoint now, const Key& key, const StoredValue& value);
 
   // Full for a value of that ttl: `full_at` or more complete values will live at least half as long as it
-  // (NSDI 2004, §4.1).
-  [[nodiscard]] bool is_full(TimePoint now, const Key& key, std::chrono::seconds ttl) const;
+  // (NSDI 2004, §4.1), or one of its own publisher will, so that putting it again adds nothing.
+  [[nodiscard]] bool is_full(TimePoint now, const Key& key, std::chrono::seconds ttl,
+                             const NodeId& publisher) const;
   [[nodiscard]] std::size_t count(const Key& key) const;  // of values, over or not
 
   // All live values, in order of arrival. Valid until the storage changes.

@@ -47,6 +47,12 @@ struct PutPlace {
 inline constexpr std::size_t kShortlistMax = 48;
 
 struct Walk {
+  // A contact of the next outer level, and who named it.
+  struct Outer {
+    Contact contact;
+    NodeId named_by;
+  };
+
   Walk(WalkId id_, WalkKind kind_, const Key& key_, const NodeId& self, TimePoint now);
 
   WalkId id;
@@ -58,9 +64,9 @@ struct Walk {
   bool reported = false;
 
   Level level = 0;
-  LevelMask levels = 0;        // still to be walked, the present one not among them
-  Shortlist list;              // candidates of the present level
-  std::vector<Contact> outer;  // named for the next outer level
+  LevelMask levels = 0;      // still to be walked, the present one not among them
+  Shortlist list;            // candidates of the present level
+  std::vector<Outer> outer;  // named for the next outer level
   int outer_hops = 0;
   int hops = 0;
   int reached_bits = -1;

@@ -42,7 +42,8 @@ std::vector<Metro> planet(std::uint64_t seed, int metros, int nodes) {
       out.push_back(metro);
     }
   }
-  const int all = std::accumulate(out.begin(), out.end(), 0, [](int sum, const Metro& m) { return sum + m.nodes; });
+  const int all =
+      std::accumulate(out.begin(), out.end(), 0, [](int sum, const Metro& m) { return sum + m.nodes; });
   for (Metro& metro : out) metro.nodes = std::clamp(metro.nodes * nodes / all, 5, 60);
   return out;
 }
@@ -90,7 +91,8 @@ void World::tell(std::size_t hearer, std::size_t speaker, bool with_rtt) {
   if (hearer == speaker || !reaches(hearer, speaker) || random_.unit() < options_.loss) return;
   std::optional<Duration> rtt;
   if (with_rtt) rtt = from_ms(true_ms(hearer, speaker) * (1 + options_.jitter * random_.unit()));
-  nodes_[hearer].clusters->heard(now_, nodes_[speaker].contact, nodes_[speaker].clusters->describe(now_), rtt);
+  nodes_[hearer].clusters->heard(now_, nodes_[speaker].contact, nodes_[speaker].clusters->describe(now_),
+                                 rtt);
 }
 
 void World::set_sizes(std::size_t node) {
@@ -131,7 +133,8 @@ void World::step() {
     Node& node = nodes_[i];
     if (node.clusters || now_ < node.joins) continue;
     node.clusters.emplace(options_.clusters, node.contact.id, Random(random_()), now_);
-    for (Level level = 1; level < kLevels; ++level) members_[level - 1][node.clusters->id(level)].push_back(i);
+    for (Level level = 1; level < kLevels; ++level)
+      members_[level - 1][node.clusters->id(level)].push_back(i);
     alive_.push_back(i);
   }
   while (!due_.empty() && due_.front().at <= now_) {
@@ -228,9 +231,9 @@ std::string World::summary() const {
   std::snprintf(text, sizeof text,
                 "%6.2f h n=%zu  L1: %3zu clusters %5.1f%% happy %6.2f sw  L2: %3zu clusters %5.1f%% happy "
                 "metros %5.1f%% %6.2f sw  pings %.1f samples %.1f",
-                std::chrono::duration<double>(now_.time_since_epoch()).count() / 3600, alive_.size(), clusters(1),
-                100 * happy(1), double(switches(1)) / double(alive_.size()), clusters(2), 100 * happy(2),
-                100 * metro_share(2), double(switches(2)) / double(alive_.size()),
+                std::chrono::duration<double>(now_.time_since_epoch()).count() / 3600, alive_.size(),
+                clusters(1), 100 * happy(1), double(switches(1)) / double(alive_.size()), clusters(2),
+                100 * happy(2), 100 * metro_share(2), double(switches(2)) / double(alive_.size()),
                 double(pings_) / double(alive_.size()), double(samples_) / double(alive_.size()));
   return text;
 }

@@ -23,8 +23,8 @@ struct Metro {
 struct WorldOptions {
   std::uint64_t seed = 1;
   std::chrono::seconds join_within = std::chrono::minutes(30);
-  double jitter = 0.05;      // of a measured RTT, upwards; of a pair's distance, both ways
-  double known_rtt = 0.7;    // probability that the hearer has measured the speaker
+  double jitter = 0.05;    // of a measured RTT, upwards; of a pair's distance, both ways
+  double known_rtt = 0.7;  // probability that the hearer has measured the speaker
   double loss = 0.02;
   double size_error = 0.25;  // relative, of the estimate of a large cluster
   ClusterOptions clusters;
@@ -45,7 +45,8 @@ class World {
   // Messages heard a second; less is cheaper.
   void set_rate(double rate) { rate_ = rate; }
 
-  // Share of the nodes that share a cluster with others of which at least 80 % are truly within the threshold.
+  // Share of the nodes that share a cluster with others of which at least 80 % are truly within the
+  // threshold.
   [[nodiscard]] double happy(Level level) const;
   // Share of a metro's nodes in its largest cluster: the mean over the metros, and the least.
   [[nodiscard]] double metro_share(Level level) const;

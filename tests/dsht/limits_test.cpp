@@ -1,6 +1,7 @@
-// RTT estimates, write tokens and rate limits.
+// RTT estimates, write tokens, rate limits and address groups.
 #include <doctest/doctest.h>
 
+#include "dsht/address_group.h"
 #include "dsht/rate_limit.h"
 #include "dsht/rtt.h"
 #include "dsht/tokens.h"
@@ -77,4 +78,15 @@ TEST_CASE("on loopback every port is a source of its own") {
   CHECK(limit.allow(t0, {IpAddress::v4(127, 0, 0, 1), 1000}));
   CHECK_FALSE(limit.allow(t0, {IpAddress::v4(127, 0, 0, 1), 1000}));
   CHECK(limit.allow(t0, {IpAddress::v4(127, 0, 0, 1), 1001}));
+}
+
+TEST_CASE("a group is a global /24 or /48; other addresses have none") {
+  const auto group = [](const char* text) { return address_group(IpAddress::parse(text).value()); };
+  CHECK(group("20.1.2.3") == group("20.1.2.250"));
+  CHECK(group("20.1.2.3") != group("20.1.3.3"));
+  CHECK(group("2620:1:2::1") == group("2620:1:2:ffff::9"));
+  CHECK(group("2620:1:2::1") != group("2620:1:3::1"));
+  CHECK(group("20.1.2.3") != kNoGroup);
+  for (const char* local : {"10.1.2.3", "127.0.0.1", "192.168.1.1", "::1", "fd00::1", "fe80::1"})
+    CHECK(group(local) == kNoGroup);
 }

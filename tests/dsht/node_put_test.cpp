@@ -27,6 +27,13 @@ Nodes place(const NodeFixture& f, bool full, bool loaded, std::vector<Contact> c
   return out;
 }
 
+// Turns a put back, and shows the values because of which it does.
+Nodes crowded_place(NodeFixture& f, std::vector<Contact> contacts = {}) {
+  Nodes out = place(f, true, true, std::move(contacts));
+  for (std::uint8_t i = 1; i <= 4; ++i) out.values.push_back(f.peer(i).value(kKey, 1h));
+  return out;
+}
+
 Stored stored(StoreStatus status = StoreStatus::stored) { return {kOurs, status, 5, 0}; }
 
 // Four values of an hour, and as many puts as are let through.
@@ -115,7 +122,7 @@ TEST_CASE("a put halts at a node that is full and loaded, and goes back to the c
   f.answer(f.request(MessageType::find), place(f, false, false, {crowded.contact()}));
   const Sent second = f.request(MessageType::find);
   CHECK(second.to == crowded.at);
-  f.answer(second, place(f, true, true, {beyond.contact()}));
+  f.answer(second, crowded_place(f, {beyond.contact()}));
   CHECK(f.is_silent(MessageType::find));
   const Sent store = f.request(MessageType::store);
   CHECK(store.to == hop.at);
@@ -130,6 +137,50 @@ TEST_CASE("a put halts at a node that is full and loaded, and goes back to the c
   REQUIRE(f.puts.size() == 1);
   CHECK(f.puts[0].stored);
   CHECK(f.puts[0].covered);
+}
+
+TEST_CASE("who turns a put back without showing enough values that last is passed by") {
+  NodeFixture f(one_level());
+  Peer& liar = f.contact(0x71);
+  (void)f.node.put(f.now, kKey, {}, 1h);
+  const Sent find = f.request(MessageType::find);
+  CHECK(find.to == liar.at);
+  Nodes reply = crowded_place(f);
+  bool is_believed = false;
+  SUBCASE("none at all") { reply.values.clear(); }
+  SUBCASE("too few") { reply.values.pop_back(); }
+  SUBCASE("one that will soon be over") { reply.values[0].left_seconds = 1799; }
+  SUBCASE("one twice") { reply.values[0] = reply.values[1]; }
+  SUBCASE("one that is not signed") { reply.values[0].record.signature[0] ^= std::byte{1}; }
+  SUBCASE("one of another key") { reply.values[0] = f.peer(9).value(id_of(1).as<Key>(), 1h); }
+  SUBCASE("one that is only announced") { reply.values[0] = f.peer(9).value(kKey, 1h, true); }
+  SUBCASE("as many as it takes") { is_believed = true; }
+  f.answer(find, reply);
+  if (is_believed) {
+    REQUIRE(f.puts.size() == 1);
+    CHECK(f.puts[0].covered);
+    return;
+  }
+  const Sent store = f.request(MessageType::store);
+  CHECK(store.to == liar.at);
+  f.answer(store, stored());
+  REQUIRE(f.puts.size() == 1);
+  CHECK_FALSE(f.puts[0].covered);
+}
+
+TEST_CASE_FIXTURE(NodeFixture, "who turns a put back shows why: enough values, or the publisher's own") {
+  fill_and_load(*this, kKey);
+  Peer& a = peer(0x98);
+  const Find put{kKey, kKey, Want::place, 3600, 259};
+  const auto reply = asked<Nodes>(a, put);
+  CHECK(reply.full);
+  CHECK(reply.loaded);
+  CHECK(reply.values.size() == 4);
+  Peer& holder = peers[0];
+  const auto own = asked<Nodes>(holder, put);
+  CHECK(own.full);
+  REQUIRE(own.values.size() == 1);
+  CHECK(own.values[0].record.publisher == holder.credentials.public_key());
 }
 
 TEST_CASE_FIXTURE(NodeFixture, "puts that come by count as load, gets do not") {
@@ -207,7 +258,7 @@ TEST_CASE_FIXTURE(NodeFixture, "a put that halted at a level does not go on outw
   contact(0x71, 2);
   (void)node.put(now, kKey, {}, 1h);
   pass(0ms);
-  answer(request(MessageType::find), place(*this, true, true));
+  answer(request(MessageType::find), crowded_place(*this));
   CHECK(is_silent(MessageType::find));
   REQUIRE(puts.size() == 1);
   CHECK(puts[0].covered);
