@@ -96,9 +96,9 @@ TEST_CASE("one that is later than usual is replaced before its time-out") {
   f.pass(0ms);
   const auto first = f.requests(MessageType::find);
   REQUIRE(first.size() == 3);
-  f.pass(40ms);
+  f.pass(20ms);
   CHECK(f.is_silent(MessageType::find));
-  f.pass(50ms);
+  f.pass(70ms);
   const auto others = f.requests(MessageType::find);
   REQUIRE(others.size() == 2);
   for (const Sent& find : others) {
