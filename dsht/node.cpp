@@ -25,6 +25,8 @@ MessageType reply_to(MessageType request) {
   }
 }
 
+// A cluster may have a fifth of its members beyond the threshold; nobody is this many times as far away.
+constexpr int kFarFactor = 2;
 constexpr int kNetworkBitsV4 = 24;
 constexpr int kNetworkBitsV6 = 48;
 
@@ -355,19 +357,7 @@ void Node::on_reply(TimePoint now, const Endpoint& from, Message& message) {
 // Only who has proven its id comes into the table.
 void Node::note_contact(TimePoint now, const Contact& contact, const Rpc& rpc, const Message& message) {
   const auto& clusters = message.header.clusters;
-  const LevelMask shared = options_.levels > 1 ? clusters_.shared_with(clusters) : mask_of(0);
   TableEntry* entry = table_.find(contact.id);
-  const bool proven =
-      (entry != nullptr && entry->proven && entry->contact.rpc == contact.rpc) || is_proven(message);
-  if (proven || table_.admission(contact, shared) == RoutingTable::Admission::bucket_full) {
-    const auto admission = table_.answered(now, contact, shared, clusters);
-    entry = table_.find(contact.id);
-    if (entry != nullptr) entry->proven = proven;
-    if (admission == RoutingTable::Admission::added) {
-      counters_.contacts_added.add();
-      neighbourhood_changed(now, contact);
-    }
-  }
   // Karn's algorithm: an answer to a request that was sent twice measures nothing.
   std::optional<Duration> rtt;
   if (rpc.attempts == 1) rtt = now - rpc.sent_at;
@@ -375,7 +365,34 @@ void Node::note_contact(TimePoint now, const Contact& contact, const Rpc& rpc, c
     if (rtt) entry->rtt.sample(now, *rtt);
     rtt = entry->rtt.least();
   }
+  const LevelMask shared = shared_levels(clusters, rtt);
+  const bool proven =
+      (entry != nullptr && entry->proven && entry->contact.rpc == contact.rpc) || is_proven(message);
+  if (proven || table_.admission(contact, shared) == RoutingTable::Admission::bucket_full) {
+    const auto admission = table_.answered(now, contact, shared, clusters);
+    entry = table_.find(contact.id);
+    if (entry != nullptr) entry->proven = proven;
+    if (entry != nullptr && rtt && !entry->rtt.least()) entry->rtt.sample(now, *rtt);
+    if (admission == RoutingTable::Admission::added) {
+      counters_.contacts_added.add();
+      neighbourhood_changed(now, contact);
+    }
+  }
   if (options_.levels > 1) clusters_.heard(now, contact, clusters, rtt);
+}
+
+// Where somebody who says that it is in these clusters has a place. Whoever is far away has none near by,
+// whatever it says.
+LevelMask Node::shared_levels(const std::array<ClusterDescription, 2>& clusters,
+                              std::optional<Duration> rtt) const {
+  if (options_.levels == 1) return mask_of(0);
+  LevelMask shared = clusters_.shared_with(clusters);
+  for (Level level = 1; level < options_.levels; ++level) {
+    if (rtt && *rtt > kFarFactor * options_.clusters.threshold[level]) {
+      shared = static_cast<LevelMask>(shared & ~mask_of(level));
+    }
+  }
+  return shared;
 }
 
 void Node::fulfil(TimePoint now, Rpc& rpc, Message& message, const Contact& contact) {
@@ -410,7 +427,7 @@ void Node::fulfil(TimePoint now, Rpc& rpc, Message& message, const Contact& cont
 }
 
 void Node::note_requester(TimePoint now, const Contact& contact, const Header& header) {
-  const LevelMask shared = options_.levels > 1 ? clusters_.shared_with(header.clusters) : mask_of(0);
+  const LevelMask shared = shared_levels(header.clusters, std::nullopt);
   if (options_.levels > 1) clusters_.heard(now, contact, header.clusters, std::nullopt);
   TableEntry* entry = table_.find(contact.id);
   if (entry != nullptr) {

@@ -238,6 +238,8 @@ class Node {
   [[nodiscard]] std::uint64_t next_transaction();
   [[nodiscard]] Duration timeout_for(TimePoint now, const TableEntry* entry);
   void note_contact(TimePoint now, const Contact& contact, const Rpc& rpc, const Message& message);
+  [[nodiscard]] LevelMask shared_levels(const std::array<ClusterDescription, 2>& clusters,
+                                        std::optional<Duration> rtt) const;
   void note_requester(TimePoint now, const Contact& contact, const Header& header);
   void vote(const NodeId& voter, const Endpoint& observed);
   void prune_timers();

@@ -114,7 +114,8 @@ bool Node::wants_replicas(const Walk& walk) const {
 void Node::note_place(Walk& walk, const Rpc& rpc, const Nodes& nodes, const Contact& contact) {
   if (walk.storing) return;
   const Distance from_key = distance(rpc.expected, walk.key);
-  if (nodes.full && nodes.loaded && shows_values(walk, nodes)) {
+  const bool is_full = nodes.full && shows_values(walk, nodes);
+  if (is_full && nodes.loaded) {
     if (!walk.settling) walk.halted = true;
     return;
   }
@@ -123,7 +124,7 @@ void Node::note_place(Walk& walk, const Rpc& rpc, const Nodes& nodes, const Cont
   place.contact = contact;
   place.from_key = from_key;
   place.token = nodes.token;
-  place.full = nodes.full;
+  place.full = is_full;
   const auto at = std::lower_bound(walk.places.begin(), walk.places.end(), from_key,
                                    [](const PutPlace& p, const Distance& d) { return p.from_key < d; });
   if (at != walk.places.end() && at->from_key == from_key) return;

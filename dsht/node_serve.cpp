@@ -149,9 +149,9 @@ std::optional<Body> Node::serve(TimePoint now, const Asking& asking, const Find&
       reply.full = storage_[asking.level].is_full(now, find.key, std::chrono::seconds(find.ttl_seconds),
                                                   asking.from.id);
       reply.loaded = puts.is_loaded(now, find.key);
+      if (reply.full) add_proof_of_full(now, asking, find, used, reply.values);
       if (reply.full && reply.loaded) {
         counters_.puts_turned_back.add();
-        add_proof_of_full(now, asking, find, used, reply.values);
       } else {
         puts.pass(now, find.key);
       }

@@ -59,7 +59,9 @@ void Node::begin_level(TimePoint now, Walk& walk, Level level) {
   const bool is_data = walk.kind == WalkKind::get || walk.kind == WalkKind::hint ||
                        walk.kind == WalkKind::put || walk.kind == WalkKind::withdraw;
   walk.list = Shortlist(walk.key, self_, kShortlistMax, Shortlist::kPerPrefixMax,
-                        is_data ? estimated_nodes_[level] : 0);
+                        !is_data                      ? 0
+                        : estimated_nodes_[level] > 0 ? estimated_nodes_[level]
+                                                      : estimated_nodes_[0]);
   const bool is_put = walk.kind == WalkKind::put && options_.put_bits > 0;
   table_.closest(level, is_put ? next_target(walk.key, self_, options_.put_bits) : walk.key,
                  options_.table.bucket_size[0], false, closest_);
