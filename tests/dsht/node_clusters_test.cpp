@@ -92,6 +92,18 @@ TEST_CASE_FIXTURE(NodeFixture,
   CHECK(at0.outer.empty());
 }
 
+TEST_CASE_FIXTURE(NodeFixture,
+                  "whoever is twice as far away as a level allows has no place there, whatever it says") {
+  const auto stands = [&](std::uint8_t byte, Duration rtt) {
+    contact(byte, 2, rtt);
+    return node.table().find(id_of(byte))->levels;
+  };
+  CHECK(stands(0x10, 39ms) == kAllLevels);
+  CHECK(stands(0x20, 41ms) == (mask_of(0) | mask_of(1)));
+  CHECK(stands(0x30, 119ms) == (mask_of(0) | mask_of(1)));
+  CHECK(stands(0x40, 121ms) == mask_of(0));
+}
+
 TEST_CASE("a node joins a cluster that suits it: its table of that level is that cluster then") {
   NodeFixture f(quick());
   const ClusterDescription first = cluster_of(0x0a, 2);

@@ -27,9 +27,9 @@ Nodes place(const NodeFixture& f, bool full, bool loaded, std::vector<Contact> c
   return out;
 }
 
-// Turns a put back, and shows the values because of which it does.
-Nodes crowded_place(NodeFixture& f, std::vector<Contact> contacts = {}) {
-  Nodes out = place(f, true, true, std::move(contacts));
+// Full, and shows the values because of which it is.
+Nodes crowded_place(NodeFixture& f, std::vector<Contact> contacts = {}, bool loaded = true) {
+  Nodes out = place(f, true, loaded, std::move(contacts));
   for (std::uint8_t i = 1; i <= 4; ++i) out.values.push_back(f.peer(i).value(kKey, 1h));
   return out;
 }
@@ -99,7 +99,7 @@ TEST_CASE("a value of a key that has many already is stored in one place") {
   f.pass(0ms);
   int stores = 0;
   for (int turn = 0; turn < 20 && f.puts.empty(); ++turn) {
-    for (const Sent& find : f.requests(MessageType::find)) f.answer(find, place(f, true, false));
+    for (const Sent& find : f.requests(MessageType::find)) f.answer(find, crowded_place(f, {}, false));
     for (const Sent& store : f.requests(MessageType::store)) {
       ++stores;
       CHECK(store.to == f.peers[0].at);
@@ -166,6 +166,21 @@ TEST_CASE("who turns a put back without showing enough values that last is passe
   f.answer(store, stored());
   REQUIRE(f.puts.size() == 1);
   CHECK_FALSE(f.puts[0].covered);
+}
+
+TEST_CASE("who says that it is full, but does not show it, does not spare a cold key its replicas") {
+  NodeFixture f(one_level());
+  for (const std::uint8_t byte : {0x71, 0x72, 0x74}) f.contact(byte);
+  (void)f.node.put(f.now, kKey, {}, 1h);
+  std::set<Endpoint> stores;
+  for (int turn = 0; turn < 20 && f.puts.empty(); ++turn) {
+    for (const Sent& find : f.requests(MessageType::find)) f.answer(find, place(f, true, false));
+    for (const Sent& store : f.requests(MessageType::store)) {
+      stores.insert(store.to);
+      f.answer(store, stored());
+    }
+  }
+  CHECK(stores.size() == 3);
 }
 
 TEST_CASE_FIXTURE(NodeFixture, "who turns a put back shows why: enough values, or the publisher's own") {
