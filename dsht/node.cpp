@@ -10,6 +10,7 @@ namespace {
 
 constexpr std::size_t kVotesMax = 16;
 constexpr Duration kTimeoutEstimateAge = std::chrono::seconds(1);
+constexpr Duration kPatienceSlack = std::chrono::milliseconds(10);
 
 MessageType reply_to(MessageType request) {
   switch (request) {
@@ -81,6 +82,7 @@ Node::Node(const NodeOptions& options, const Credentials& credentials, NetworkId
       tick_at_(now + random_.between(Duration::zero(), options.tick)),
       pinging_(16, KeyedIdHash{derived(secret, "pings")}),
       first_timeout_(options.first_timeout_max),
+      first_patience_(options.first_timeout_max),
       replicating_(16, KeyedIdHash{derived(secret, "replication")}) {}
 
 void Node::take_actions(std::vector<Action>& out) {
@@ -168,14 +170,14 @@ void Node::send(const Endpoint& to, Bytes data) {
   actions_.emplace_back(SendDatagram{to, std::move(data)});
 }
 
-std::optional<Duration> Node::rtt_p90() const {
+std::optional<Duration> Node::rtt_quantile(double share) const {
   std::vector<Duration> rtts;
   rtts.reserve(table_.size());
   for (const TableEntry& entry : table_.entries()) {
-    if (const auto rtt = entry.rtt.smoothed()) rtts.push_back(*rtt);
+    if (entry.stands_at(0) && entry.rtt.smoothed()) rtts.push_back(*entry.rtt.smoothed());
   }
   if (rtts.empty()) return std::nullopt;
-  const auto at = rtts.begin() + static_cast<std::ptrdiff_t>((rtts.size() - 1) * 9 / 10);
+  const auto at = rtts.begin() + static_cast<std::ptrdiff_t>(static_cast<double>(rtts.size() - 1) * share);
   std::nth_element(rtts.begin(), at, rtts.end());
   return *at;
 }
@@ -187,7 +189,8 @@ Duration Node::timeout_for(TimePoint now, const TableEntry* entry) {
   // A stranger is expected to be about as far away as the others are.
   if (timeout_estimated_at_ == TimePoint::min() || now - timeout_estimated_at_ >= kTimeoutEstimateAge) {
     timeout_estimated_at_ = now;
-    if (const auto rtt = rtt_p90()) {
+    if (const auto rtt = rtt_quantile(0.9)) {
+      first_patience_ = rtt_quantile(0.75).value_or(*rtt) + kPatienceSlack;
       first_timeout_ = std::clamp(*rtt * 3 / 2 + std::chrono::milliseconds(50), RttEstimator::kTimeoutMin,
                                   std::max(RttEstimator::kTimeoutMin, options_.first_timeout_max));
     }
@@ -210,7 +213,7 @@ bool Node::send_rpc(TimePoint now, Rpc rpc, Body body) {
   // A walk does not wait for one who is later than usual, though the answer, if it comes, still counts.
   if (rpc.walk != 0) {
     const auto usual = entry == nullptr ? std::nullopt : entry->rtt.patience();
-    rpc.due = now + std::min(rpc.timeout, usual.value_or(rpc.timeout * 2 / 3));
+    rpc.due = now + std::min(rpc.timeout, usual.value_or(first_patience_));
   } else {
     rpc.overdue = true;
   }

@@ -50,7 +50,7 @@ struct NodeOptions {
   // since a node that finds a key hot remembers what it was told.
   int put_bits = 1;
   int get_bits = 0;
-  int alpha = 3;                 // requests in flight per get or announcement at level 0
+  int alpha = 4;                 // requests in flight per get or announcement at level 0
   int alpha_near = 2;            // and at levels 1 and 2
   int put_window = 1;            // and per put on its way
   std::size_t replicas = 3;      // nodes that store a value at level 0 (r); one at the others
@@ -187,8 +187,8 @@ class Node {
   [[nodiscard]] std::size_t contact_count() const { return table_.size(); }
   // How most of those who answered us lately see us.
   [[nodiscard]] std::optional<Endpoint> observed() const;
-  // 90th percentile of the RTTs to our contacts; nullopt before there is one.
-  [[nodiscard]] std::optional<Duration> rtt_p90() const;
+  // That quantile (0 to 1) of the RTTs to our contacts of level 0; nullopt before there is one.
+  [[nodiscard]] std::optional<Duration> rtt_quantile(double share) const;
   [[nodiscard]] const RoutingTable& table() const { return table_; }
   [[nodiscard]] const Storage& storage(Level level) const { return storage_[level]; }
   [[nodiscard]] const NodeCounters& counters() const { return counters_; }
@@ -408,7 +408,8 @@ class Node {
   std::size_t unverified_pings_ = 0;
 
   TimePoint timeout_estimated_at_ = TimePoint::min();
-  Duration first_timeout_{};
+  Duration first_timeout_{};   // of a stranger
+  Duration first_patience_{};  // with him
 
   std::vector<Key> hints_;
   TimePoint hints_at_ = TimePoint::max();

@@ -155,8 +155,10 @@ bool Node::is_settled(Walk& walk) const {
       return walk.list.settled(options_.table.bucket_size[0]);
     case WalkKind::get:
     case WalkKind::hint:
-      // Near by, nobody waits for those who are late: the next level may answer sooner.
-      return walk.level > 0 ? walk.list.is_quiet(options_.near_width) : walk.list.settled(options_.get_width);
+      // Near by, one word is enough, and nobody waits for those who are late: what they say still counts when
+      // the walk is further out.
+      return walk.level > 0 ? walk.list.has_spoken(options_.near_width)
+                            : walk.list.settled(options_.get_width);
     case WalkKind::put:
     case WalkKind::withdraw:
       return walk.level > 0 ? walk.list.is_quiet(1) : walk.list.settled(options_.replicas);

@@ -168,6 +168,17 @@ bool Shortlist::is_quiet(std::size_t count) const {
   return out;
 }
 
+bool Shortlist::has_spoken(std::size_t count) const {
+  bool out = true;
+  look_at([&](const Candidate& candidate) {
+    if (count == 0) return false;
+    --count;
+    out = candidate.state == State::answered || candidate.state == State::slow;
+    return candidate.state == State::slow;
+  });
+  return out;
+}
+
 int Shortlist::in_flight() const {
   return static_cast<int>(std::count_if(candidates_.begin(), candidates_.end(),
                                         [](const Candidate& c) { return c.state == State::asked; }));

@@ -272,7 +272,7 @@ std::vector<Neighbour> UdpNode::nodes(const NodesQuery& query) const {
 }
 
 Duration UdpNode::budget() const {
-  return std::clamp(4 * node_.rtt_p90().value_or(Duration::zero()), kBudgetMin, kBudgetMax);
+  return std::clamp(4 * node_.rtt_quantile(0.9).value_or(Duration::zero()), kBudgetMin, kBudgetMax);
 }
 
 }  // namespace reef::dsht
