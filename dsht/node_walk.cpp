@@ -161,7 +161,8 @@ bool Node::is_settled(Walk& walk) const {
                             : walk.list.settled(options_.get_width);
     case WalkKind::put:
     case WalkKind::withdraw:
-      return walk.level > 0 ? walk.list.is_quiet(1) : walk.list.settled(options_.replicas);
+      return walk.level > 0 ? walk.list.is_quiet(options_.near_replicas)
+                            : walk.list.settled(options_.replicas);
     case WalkKind::announce: {
       if (walk.level > 0) return walk.list.is_quiet(1);
       // The closest live node has answered, hence named all it knows that are closer, and none of them lives.
