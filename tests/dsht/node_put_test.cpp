@@ -263,9 +263,9 @@ TEST_CASE_FIXTURE(NodeFixture, "a value is stored at level 2 first, then at 1, t
       {MessageType::store, 1}, {MessageType::find, 0},  {MessageType::store, 0}};
   CHECK(order == expected);
   CHECK(puts.size() == 1);
-  // One place in a cluster; r at level 0, where there are but two of us.
-  CHECK(node.storage(2).value_count() == 0);
-  CHECK(node.storage(1).value_count() == 0);
+  // Two places in a cluster, r at level 0; there are but two of us.
+  CHECK(node.storage(2).value_count() == 1);
+  CHECK(node.storage(1).value_count() == 1);
   CHECK(node.storage(0).value_count() == 1);
 }
 
