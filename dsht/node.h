@@ -271,6 +271,7 @@ class Node {
                          std::vector<WireValue>& out);
   void add_contacts(const Asking& asking, Level level, const Key& toward, std::size_t count,
                     std::size_t& used, std::vector<Contact>& out);
+  [[nodiscard]] bool may_check(TimePoint now, const Asking& asking, std::uint64_t token);
   [[nodiscard]] std::optional<StoreStatus> refusal(TimePoint now, const Asking& asking, std::uint64_t token,
                                                    const Key& key, const Record& record);
   [[nodiscard]] WireValue to_wire(TimePoint now, const StoredValue& value) const;

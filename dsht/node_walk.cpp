@@ -273,6 +273,10 @@ void Node::on_nodes(TimePoint now, const Rpc& rpc, const Contact& from, Nodes& n
   } else if (rpc.level == walk.level + 1) {
     add_named(walk, nodes.outer, rpc, hops + 1);
   }
+  // Who has gone on outwards waits for nobody who only announced himself near by (dsht/node_announce.cpp).
+  if (walk.kind == WalkKind::announce && !is_present) {
+    std::erase_if(nodes.values, [](const WireValue& value) { return value.record.provisional; });
+  }
   if (!nodes.values.empty() && walk.kind != WalkKind::put) collect(walk, nodes.values);
   if ((walk.kind == WalkKind::get || walk.kind == WalkKind::hint) && !walk.seen.empty()) {
     walk.hot = nodes.hot;
@@ -391,7 +395,7 @@ void Node::walk_timed_out(TimePoint now, WalkId id) {
       return;
     case WalkKind::put:
     case WalkKind::withdraw:
-      actions_.emplace_back(PutDone{walk.id, walk.stored > 0});
+      actions_.emplace_back(PutDone{walk.id, walk.stored + walk.stored_here > 0, walk.halted});
       finish(now, walk);
       return;
     case WalkKind::join:
