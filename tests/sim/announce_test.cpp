@@ -171,7 +171,7 @@ TEST_CASE("a newcomer that is closer to the key than its storing node learns the
     network.run_for(3s);
     NodeId id = key.as<NodeId>();
     id.set_bit(159, !id.bit(159));
-    const Host newcomer = network.add(many_nodes(), id);
+    const Host newcomer = network.add(many_nodes(), {.id = id});
     network.join(newcomer, {0});
     network.run_for(10s);
     Host second = some_host(network);
@@ -218,7 +218,7 @@ TEST_CASE("a node alone in its network is first, and isolated") {
   network.join(host, {});
   dsht::Announced announced;
   network.announce(host, some_key(network), as_bytes("x"), 20s, 1s,
-                   [&](dsht::Announced result) { announced = std::move(result); });
+                   [&](const dsht::Announced& result) { announced = result; });
   network.run_for(1s);
   CHECK(announced.end == dsht::WalkEnd::isolated);
   CHECK(announced.earlier.empty());

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <utility>
 
 #include "base/check.h"
@@ -9,13 +10,11 @@
 namespace reef::sim {
 namespace {
 
-// Centres of regions, in one-way milliseconds on a plane: roughly North America east and west, Europe, East
-// Asia, South America. RTTs between regions come to 60-260 ms.
-constexpr std::pair<double, double> kRegions[] = {{0, 0}, {-32, 4}, {40, -4}, {-88, 20}, {18, 58}};
-constexpr double kMetroSpreadMs = 9;  // one way, around the region's centre
 constexpr std::uint16_t kRpcPort = 8091;
-constexpr std::uint32_t kFirstNetwork = 0x14000000;  // 20.0.0.0: every host has a /24 of its own
-constexpr dsht::NetworkId kNetwork = 0x5265656653696d31;
+constexpr std::uint32_t kFirstNetwork = 0x14000000;  // 20.0.0.0: a /24 for each host
+constexpr std::uint32_t kNetworks = 1u << 16;        // and as many hosts at most
+constexpr double kJitterMs = 0.2;                    // mean, and this much more of the delay:
+constexpr double kJitterShare = 0.01;
 
 std::uint64_t run_seed_value = 20040329;
 
@@ -25,50 +24,93 @@ SipKey secret_from(Random& random) {
   return secret;
 }
 
+Planet planet_of(const Model& model, Random& random) { return Planet::planetary(model.metros, random); }
+
+Duration from_ms(double ms) { return Duration(static_cast<std::int64_t>(ms * 1e6)); }
+
+std::uint64_t pair_of(Host a, Host b) { return std::uint64_t{std::min(a, b)} << 32 | std::max(a, b); }
+
+std::uint64_t mix(std::uint64_t digest, std::uint64_t word) { return (digest ^ word) * 0x100000001b3; }
+
 }  // namespace
 
 std::uint64_t run_seed() { return run_seed_value; }
 void set_run_seed(std::uint64_t seed) { run_seed_value = seed; }
 
-Network::Network(std::uint64_t seed, const Model& model)
-    : model_(model), random_(seed), now_(TimePoint{} + std::chrono::hours(1)) {
-  for (int region = 0; region < model.regions; ++region) {
-    const auto [x, y] = kRegions[static_cast<std::size_t>(region) % std::size(kRegions)];
-    for (int metro = 0; metro < model.metros_per_region; ++metro) {
-      metros_.push_back(
-          {x + (random_.unit() * 2 - 1) * kMetroSpreadMs, y + (random_.unit() * 2 - 1) * kMetroSpreadMs, 0});
-    }
+Network::Network(std::uint64_t seed, const Model& model, Planet planet)
+    : model_(model),
+      random_(seed),
+      planet_(std::move(planet)),
+      secret_(secret_from(random_)),
+      now_(TimePoint{} + std::chrono::hours(1)),
+      events_(now_) {
+  for (std::size_t i = 0; i < jitter_.size(); ++i) {
+    const double quantile = (static_cast<double>(i) + 0.5) / static_cast<double>(jitter_.size());
+    jitter_[i] = static_cast<float>(-std::log(1 - quantile));
   }
 }
 
-Host Network::add(const dsht::NodeOptions& options, std::optional<NodeId> id) {
+Network::Network(std::uint64_t seed, const Model& model)
+    : Network(seed, model, [&] {
+        Random random(seed ^ 0x706c616e6574);
+        return planet_of(model, random);
+      }()) {}
+
+Host Network::add(const dsht::NodeOptions& options, const Spot& spot) {
+  BASE_CHECK(hosts_.size() < kNetworks);
+  const Host index = static_cast<Host>(hosts_.size());
   HostState host;
-  host.id = id ? *id : random_.id<NodeId>();
-  host.site = metros_[random_.below(metros_.size())];
-  host.site.access_ms = 0.3 + random_.unit() * 2.5;
+  host.id = spot.id ? *spot.id : random_.id<NodeId>();
+  host.place = planet_.place_in(
+      spot.metro ? *spot.metro : static_cast<Metro>(random_.below(planet_.metro_count())), random_);
+  host.endpoint = {spot.address ? *spot.address : own_network(index), kRpcPort};
   host.options = options;
+  if (spot.address) {
+    const bool is_free = placed_.emplace(*spot.address, index).second;
+    BASE_CHECK(is_free);
+  }
   hosts_.push_back(std::move(host));
-  const Host index = static_cast<Host>(hosts_.size() - 1);
   start_node(index);
   return index;
 }
 
-void Network::start_node(Host host) {
-  HostState& h = hosts_[host];
-  h.node =
-      std::make_unique<dsht::Node>(h.options, h.id, kNetwork, secret_from(random_), Random(random_()), now_);
-  h.wake_at = TimePoint::max();
-  pump(host);
+IpAddress Network::own_network(Host host) const { return IpAddress::v4(kFirstNetwork + (host << 8) + 1); }
+
+std::optional<Host> Network::host_at(const Endpoint& endpoint) const {
+  if (!endpoint.address.is_v4() || endpoint.port != kRpcPort) return std::nullopt;
+  const std::uint32_t host = (endpoint.address.v4_host_order() - kFirstNetwork) >> 8;
+  if (host < hosts_.size() && hosts_[host].endpoint.address == endpoint.address) return host;
+  if (placed_.empty()) return std::nullopt;
+  const auto found = placed_.find(endpoint.address);
+  if (found == placed_.end()) return std::nullopt;
+  return found->second;
 }
 
-Endpoint Network::endpoint(Host host) const {
-  return {IpAddress::v4(kFirstNetwork + (host << 8) + 1), kRpcPort};
+void Network::start_node(Host host) {
+  HostState& h = hosts_[host];
+  h.node.reset();
+  h.credentials = std::make_unique<SimCredentials>(h.id, secret_);
+  const auto sequence =
+      std::chrono::duration_cast<std::chrono::milliseconds>(now_.time_since_epoch()).count();
+  h.node = std::make_unique<dsht::Node>(h.options, *h.credentials, kNetwork, secret_from(random_),
+                                        Random(random_()), now_, static_cast<std::uint64_t>(sequence));
+  h.wake_at = TimePoint::max();
+  pump(host);
 }
 
 void Network::join(Host host, const std::vector<Host>& seeds) {
   std::vector<Endpoint> endpoints;
   for (const Host seed : seeds) endpoints.push_back(endpoint(seed));
   node(host).join(now_, std::move(endpoints), {});
+  pump(host);
+}
+
+void Network::set_hints(Host host) {
+  std::vector<Key> keys;
+  for (const std::string& name : planet_.hint_names(place(host), endpoint(host).address)) {
+    keys.push_back(dsht::key_of({}, dsht::KeyDomain::hint, name));
+  }
+  node(host).set_hints(now_, std::move(keys));
   pump(host);
 }
 
@@ -82,11 +124,10 @@ void Network::kill(Host host) {
 }
 
 void Network::set_unreachable(Host a, Host b, bool unreachable) {
-  const auto pair = std::minmax(a, b);
   if (unreachable) {
-    unreachable_.insert(pair);
+    unreachable_.insert(pair_of(a, b));
   } else {
-    unreachable_.erase(pair);
+    unreachable_.erase(pair_of(a, b));
   }
 }
 
@@ -95,25 +136,35 @@ void Network::restart(Host host) {
   start_node(host);
 }
 
-void Network::get(Host host, const Key& key, Duration budget, std::function<void(dsht::Found)> done) {
-  hosts_[host].gets[node(host).get(now_, key, budget)] = std::move(done);
+void Network::restart_as_new(Host host) {
+  BASE_CHECK(!is_up(host));
+  hosts_[host].id = random_.id<NodeId>();
+  ++hosts_[host].life;
+  start_node(host);
+}
+
+void Network::get(Host host, const Key& key, Duration budget, std::function<void(const dsht::Found&)> done,
+                  const dsht::GetOptions& how) {
+  hosts_[host].gets[node(host).get(now_, key, budget, how)] = std::move(done);
   pump(host);
 }
 
 void Network::announce(Host host, const Key& key, ByteView value, std::chrono::seconds ttl, Duration budget,
-                       std::function<void(dsht::Announced)> done) {
+                       std::function<void(const dsht::Announced&)> done) {
   hosts_[host].announces[node(host).announce(now_, key, value, ttl, budget)] = std::move(done);
   pump(host);
 }
 
 void Network::put(Host host, const Key& key, ByteView value, std::chrono::seconds ttl,
-                  std::function<void(bool)> done) {
+                  std::function<void(const dsht::PutDone&)> done) {
   hosts_[host].puts[node(host).put(now_, key, value, ttl)] = std::move(done);
   pump(host);
 }
 
 void Network::withdraw(Host host, const Key& key, std::function<void(bool)> done) {
-  hosts_[host].puts[node(host).withdraw(now_, key)] = std::move(done);
+  hosts_[host].puts[node(host).withdraw(now_, key)] = [done = std::move(done)](const dsht::PutDone& ended) {
+    if (done) done(ended.stored);
+  };
   pump(host);
 }
 
@@ -136,17 +187,18 @@ Host Network::closest(const Key& key) const {
   return best;
 }
 
-double Network::one_way_ms(const HostState& a, const HostState& b) const {
-  return std::hypot(a.site.x - b.site.x, a.site.y - b.site.y) + a.site.access_ms + b.site.access_ms;
-}
-
 Duration Network::rtt(Host a, Host b) const {
-  return std::chrono::duration_cast<Duration>(
-      std::chrono::duration<double, std::milli>(2 * one_way_ms(hosts_[a], hosts_[b])));
+  return from_ms(2 * planet_.one_way_ms(hosts_[a].place, hosts_[b].place));
 }
 
-void Network::schedule(TimePoint at, Kind kind, Host to, Host from, std::uint32_t slot) {
-  events_.push({at, ++order_, kind, to, from, slot});
+void Network::schedule(TimePoint at, Event::Kind kind, Host to, Host from, std::uint32_t slot) {
+  Event event;
+  event.at = at.time_since_epoch().count();
+  event.to = to;
+  event.from = from;
+  event.slot = slot;
+  event.kind = kind;
+  events_.push(event);
 }
 
 void Network::after(Duration delay, std::function<void()> task) {
@@ -158,31 +210,34 @@ void Network::after(Duration delay, std::function<void()> task) {
     free_tasks_.pop_back();
     tasks_[slot] = std::move(task);
   }
-  schedule(now_ + delay, Kind::task, 0, 0, slot);
+  schedule(now_ + delay, Event::Kind::task, 0, 0, slot);
 }
 
 void Network::transmit(Host from, const Endpoint& to, Bytes data) {
-  const std::uint32_t network =
-      to.address.is_v4() ? (to.address.v4_host_order() - kFirstNetwork) >> 8 : UINT32_MAX;
   ++datagrams_;
   bytes_ += data.size();
-  if (network >= hosts_.size() || endpoint(network) != to || model_.loss > random_.unit()) return;
-  const int copies = model_.duplicate > random_.unit() ? 2 : 1;
-  for (int i = 0; i < copies; ++i) {
-    double ms = one_way_ms(hosts_[from], hosts_[network]);
-    ms += -std::log(1 - random_.unit()) * (0.2 + ms * 0.01);
-    auto delay = std::chrono::duration_cast<Duration>(std::chrono::duration<double, std::milli>(ms));
-    if (model_.reorder > random_.unit()) delay += random_.between(Duration::zero(), model_.reorder_delay);
-    std::uint32_t slot = static_cast<std::uint32_t>(payloads_.size());
-    if (free_payloads_.empty()) {
-      payloads_.push_back(data);
-    } else {
-      slot = free_payloads_.back();
-      free_payloads_.pop_back();
-      payloads_[slot] = i + 1 == copies ? std::move(data) : data;
-    }
-    schedule(now_ + delay, Kind::deliver, network, from, slot);
+  const std::optional<Host> target = host_at(to);
+  if (!target || (model_.loss > 0 && model_.loss > random_.unit())) return;
+  if (model_.duplicate > 0 && model_.duplicate > random_.unit()) send_copy(from, *target, data);
+  send_copy(from, *target, std::move(data));
+}
+
+void Network::send_copy(Host from, Host to, Bytes data) {
+  double ms = planet_.one_way_ms(hosts_[from].place, hosts_[to].place);
+  ms += double{jitter_[random_() >> 54]} * (kJitterMs + ms * kJitterShare);
+  Duration delay = from_ms(ms);
+  if (model_.reorder > 0 && model_.reorder > random_.unit()) {
+    delay += random_.between(Duration::zero(), model_.reorder_delay);
   }
+  std::uint32_t slot = static_cast<std::uint32_t>(payloads_.size());
+  if (free_payloads_.empty()) {
+    payloads_.push_back(std::move(data));
+  } else {
+    slot = free_payloads_.back();
+    free_payloads_.pop_back();
+    payloads_[slot] = std::move(data);
+  }
+  schedule(now_ + delay, Event::Kind::deliver, to, from, slot);
 }
 
 void Network::pump(Host host) {
@@ -191,77 +246,92 @@ void Network::pump(Host host) {
   std::vector<dsht::Action> actions;
   actions.swap(actions_);
   h.node->take_actions(actions);
-  const auto finish = [](auto& handlers, dsht::WalkId walk, auto&& result) {
+  const auto finish = [](auto& handlers, dsht::WalkId walk, const auto& result) {
     const auto found = handlers.find(walk);
     if (found == handlers.end()) return;
     auto done = std::move(found->second);
     handlers.erase(found);
-    if (done) done(std::forward<decltype(result)>(result));
+    if (done) done(result);
   };
   for (dsht::Action& action : actions) {
     if (auto* datagram = std::get_if<dsht::SendDatagram>(&action)) {
       transmit(host, datagram->to, std::move(datagram->data));
-    } else if (auto* get_done = std::get_if<dsht::GetDone>(&action)) {
-      finish(h.gets, get_done->walk, std::move(get_done->found));
-    } else if (auto* announce_done = std::get_if<dsht::AnnounceDone>(&action)) {
-      finish(h.announces, announce_done->walk, std::move(announce_done->announced));
-    } else if (auto* put_done = std::get_if<dsht::PutDone>(&action)) {
-      finish(h.puts, put_done->walk, put_done->stored);
-    } else if (std::holds_alternative<dsht::LeaveDone>(action) && h.left) {
-      std::exchange(h.left, nullptr)();
+    } else if (const auto* get_done = std::get_if<dsht::GetDone>(&action)) {
+      finish(hosts_[host].gets, get_done->walk, get_done->found);
+    } else if (const auto* announce_done = std::get_if<dsht::AnnounceDone>(&action)) {
+      finish(hosts_[host].announces, announce_done->walk, announce_done->announced);
+    } else if (const auto* put_done = std::get_if<dsht::PutDone>(&action)) {
+      finish(hosts_[host].puts, put_done->walk, *put_done);
+    } else if (std::holds_alternative<dsht::LeaveDone>(action) && hosts_[host].left) {
+      std::exchange(hosts_[host].left, nullptr)();
     }
-    if (!h.node) break;  // a callback killed it
+    if (!hosts_[host].node) break;  // a callback killed it
   }
   actions.clear();
   actions_.swap(actions);
-  if (!h.node) return;
-  const TimePoint next = std::max(h.node->next_deadline(), now_);
-  if (next < h.wake_at) {
-    h.wake_at = next;
-    schedule(next, Kind::wake, host, host, 0);
+  HostState& still = hosts_[host];  // a callback may have added hosts
+  if (!still.node) return;
+  const TimePoint next = std::max(still.node->next_deadline(), now_);
+  if (next < still.wake_at) {
+    still.wake_at = next;
+    schedule(next, Event::Kind::wake, host, host, 0);
   }
+}
+
+void Network::deliver(const Event& event) {
+  HostState& h = hosts_[event.to];
+  const Bytes data = std::move(payloads_[event.slot]);
+  free_payloads_.push_back(event.slot);
+  if (!h.node || h.group != hosts_[event.from].group) return;
+  if (!unreachable_.empty() && unreachable_.contains(pair_of(event.to, event.from))) return;
+  std::uint64_t digest =
+      mix(mix(trace_, static_cast<std::uint64_t>(event.at)), std::uint64_t{event.from} << 32 | event.to);
+  for (std::size_t at = 0; at + sizeof(std::uint64_t) <= data.size(); at += sizeof(std::uint64_t)) {
+    std::uint64_t word = 0;
+    std::memcpy(&word, data.data() + at, sizeof(word));
+    digest = mix(digest, word);
+  }
+  trace_ = digest;
+  const Endpoint& from = hosts_[event.from].endpoint;
+  if (h.interceptor) {
+    intercepted_.clear();
+    if (h.interceptor->on_datagram(now_, from, data, intercepted_)) {
+      for (dsht::SendDatagram& answer : intercepted_) transmit(event.to, answer.to, std::move(answer.data));
+      return;
+    }
+  }
+  h.node->on_datagram(now_, from, data);
+  pump(event.to);
 }
 
 void Network::dispatch(const Event& event) {
   switch (event.kind) {
-    case Kind::task: {
+    case Event::Kind::task: {
       const auto task = std::move(tasks_[event.slot]);
       free_tasks_.push_back(event.slot);
       task();
       return;
     }
-    case Kind::wake: {
+    case Event::Kind::wake: {
       HostState& h = hosts_[event.to];
-      if (!h.node || h.wake_at != event.at) return;
+      if (!h.node || h.wake_at.time_since_epoch().count() != event.at) return;
       h.wake_at = TimePoint::max();
       h.node->on_deadline(now_);
       pump(event.to);
       return;
     }
-    case Kind::deliver: {
-      HostState& h = hosts_[event.to];
-      const Bytes data = std::move(payloads_[event.slot]);
-      free_payloads_.push_back(event.slot);
-      if (!h.node || h.group != hosts_[event.from].group) return;
-      if (!unreachable_.empty() && unreachable_.contains(std::minmax(event.to, event.from))) return;
-      const auto mix = [this](std::uint64_t word) { trace_ = (trace_ ^ word) * 0x100000001b3; };
-      mix(static_cast<std::uint64_t>(now_.time_since_epoch().count()));
-      mix(std::uint64_t{event.from} << 32 | event.to);
-      ByteReader reader(data);
-      while (reader.remaining() >= 8) mix(reader.u64());
-      h.node->on_datagram(now_, endpoint(event.from), data);
-      pump(event.to);
+    case Event::Kind::deliver:
+      deliver(event);
       return;
-    }
   }
 }
 
 void Network::run_for(Duration duration) {
   const TimePoint end = now_ + duration;
-  while (!events_.empty() && events_.top().at <= end) {
-    const Event event = events_.top();
-    events_.pop();
-    now_ = event.at;
+  Event event;
+  while (events_.pop(end, event)) {
+    now_ = TimePoint(Duration(event.at));
+    ++events_taken_;
     dispatch(event);
   }
   now_ = end;
