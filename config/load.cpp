@@ -275,6 +275,13 @@ class Loader {
       return fail(crossed("proxy.peer.hedge_delay_min", "proxy.peer.hedge_delay_max"));
     }
     if (s.dsht.budget_min > s.dsht.budget_max) return fail(crossed("dsht.budget_min", "dsht.budget_max"));
+    if (s.dsht.threshold_2 > s.dsht.threshold_1) return fail(crossed("dsht.threshold_2", "dsht.threshold_1"));
+    if (s.dsht.keep_percent > s.dsht.accept_percent)
+      return fail(crossed("dsht.keep_percent", "dsht.accept_percent"));
+    if (s.dsht.accept_percent > s.dsht.prefer_percent)
+      return fail(crossed("dsht.accept_percent", "dsht.prefer_percent"));
+    if (s.dsht.first_decision > s.dsht.decision_period)
+      return fail(crossed("dsht.first_decision", "dsht.decision_period"));
     if (s.dsht.announce_ttl > s.dsht.pointer_ttl)
       return fail(crossed("dsht.announce_ttl", "dsht.pointer_ttl"));
     for (std::size_t i = 0; i < s.sites.size(); ++i) {

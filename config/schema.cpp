@@ -115,9 +115,11 @@ void add_network(std::vector<Setting>& out) {
                                  "The DNS zone that the node answers for: the suffix or a name above it. "
                                  "Given only a suffix: the suffix.")));
   out.push_back(scalar(
-      "network.key", TextType{1, 256, "a text"}, REEF_FIELD(network.key),
-      "Shared by the nodes of one network: index keys are made with it, so that who holds a pointer cannot "
-      "read the URL, and nodes with another key do not mix with these."));
+      "network.key", TextType{0, 256, "a text"}, REEF_FIELD(network.key),
+      "A secret shared by the nodes of a closed network: every datagram between them is sealed with it, "
+      "index "
+      "keys are made with it, and who does not have it can neither take part nor read URLs out of the index. "
+      "Their clocks must agree (dsht.clock_slack). Empty: the open network."));
   out.push_back(
       with_flag("--seed", "HOST:PORT",
                 list("network.seeds", HostPortType{}, REEF_FIELD(network.seeds),
@@ -270,16 +272,87 @@ void add_dns(std::vector<Setting>& out) {
                        "Of such a connection between two queries (RFC 7766)."));
 }
 
+void add_clusters(std::vector<Setting>& out) {
+  out.push_back(scalar("dsht.levels", IntegerType{1, 3}, REEF_FIELD(dsht.levels),
+                       "Levels of the index. 3: all; 2: without level 2; 1: one index for everybody, no "
+                       "clusters. The same in all nodes of a network."));
+  out.push_back(scalar("dsht.threshold_1", MillisecondsType{Milliseconds(1), Milliseconds(10'000)},
+                       REEF_FIELD(dsht.threshold_1),
+                       "Round-trip time within which nodes belong to one level-1 cluster."));
+  out.push_back(scalar("dsht.threshold_2", MillisecondsType{Milliseconds(1), Milliseconds(10'000)},
+                       REEF_FIELD(dsht.threshold_2), "The same of a level-2 cluster."));
+  out.push_back(scalar("dsht.accept_percent", IntegerType{1, 100}, REEF_FIELD(dsht.accept_percent),
+                       "A cluster may be joined when this share of its members is within the threshold."));
+  out.push_back(scalar("dsht.keep_percent", IntegerType{0, 100}, REEF_FIELD(dsht.keep_percent),
+                       "And is left when less than this share is."));
+  out.push_back(scalar("dsht.prefer_percent", IntegerType{1, 100}, REEF_FIELD(dsht.prefer_percent),
+                       "A node that is content where it is moves to another cluster only when this share of "
+                       "its members is."));
+  out.push_back(scalar("dsht.split_percent", IntegerType{0, 100}, REEF_FIELD(dsht.split_percent),
+                       "Below this share a node that has found nothing acceptable for a while splits off."));
+  out.push_back(scalar("dsht.sample_size", IntegerType{1, 256}, REEF_FIELD(dsht.sample_size),
+                       "Members of a cluster that are remembered to judge it by."));
+  out.push_back(scalar("dsht.first_decision", MillisecondsType{Milliseconds(100), hours(1)},
+                       REEF_FIELD(dsht.first_decision),
+                       "The first decision about clusters comes so long after the start, the next ones at "
+                       "doubling intervals."));
+  out.push_back(scalar("dsht.decision_period", MillisecondsType{Milliseconds(100), hours(24)},
+                       REEF_FIELD(dsht.decision_period), "Until they come once in this time."));
+  out.push_back(scalar("dsht.refuse_for", SecondsType{Seconds(0), hours(24)}, REEF_FIELD(dsht.refuse_for),
+                       "How long a cluster that was measured and found too far is not looked at again."));
+  out.push_back(scalar("dsht.return_after", SecondsType{Seconds(0), hours(24)}, REEF_FIELD(dsht.return_after),
+                       "How long a cluster that was left is not preferred again to one that suits; doubled "
+                       "each time that it is left."));
+  out.push_back(scalar("dsht.serve_left", SecondsType{Seconds(0), hours(24)}, REEF_FIELD(dsht.serve_left),
+                       "How long a cluster that was left is still served."));
+  out.push_back(scalar("dsht.hints", BooleanType{}, REEF_FIELD(dsht.hints),
+                       "Find near nodes by the routers of our own region: traces the ways to a few other "
+                       "nodes and puts us into the index under the routers seen."));
+  out.push_back(scalar("dsht.hint_period", MillisecondsType{Milliseconds(1'000), hours(24)},
+                       REEF_FIELD(dsht.hint_period), "How often the ways are traced anew, to other nodes."));
+  out.push_back(scalar("dsht.hint_traces", IntegerType{1, 16}, REEF_FIELD(dsht.hint_traces),
+                       "Ways that are traced each time."));
+  out.push_back(scalar("dsht.hint_hops", IntegerType{0, 30}, REEF_FIELD(dsht.hint_hops),
+                       "Routers of a way that count, from here. 0: only our own network."));
+  out.push_back(scalar("dsht.hint_ttl", SecondsType{Seconds(10), hours(24)}, REEF_FIELD(dsht.hint_ttl),
+                       "How long the index keeps us under a router; renewed after half of it."));
+}
+
 void add_dsht(std::vector<Setting>& out) {
   out.push_back(with_flag("--rpc-listen", "HOST:PORT",
                           scalar("dsht.listen", OneEndpointType{{"127.0.0.1:8091", true}},
                                  REEF_FIELD(dsht.listen), "Where the index talks to other nodes, by UDP.")));
+  add_clusters(out);
+  out.push_back(scalar("dsht.k", IntegerType{2, 64}, REEF_FIELD(dsht.k),
+                       "Contacts in a bucket (Kademlia's k) of levels 0 and 1."));
   out.push_back(
-      scalar("dsht.k", IntegerType{2, 64}, REEF_FIELD(dsht.k), "Contacts in a bucket (Kademlia's k)."));
+      scalar("dsht.k_near", IntegerType{2, 255}, REEF_FIELD(dsht.k_near),
+             "Contacts in a bucket of level 2: of a near cluster a node knows as good as everybody, "
+             "so that one hop leads to the place of a key."));
+  out.push_back(scalar("dsht.put_bits", IntegerType{0, 16}, REEF_FIELD(dsht.put_bits),
+                       "Bits of the key that one hop of a put corrects (b). Few: the ways to a popular key "
+                       "merge slowly and share its load. 0: straight to the key, as in Kademlia."));
+  out.push_back(scalar("dsht.get_bits", IntegerType{0, 16}, REEF_FIELD(dsht.get_bits),
+                       "The same of a get, which adds little load."));
   out.push_back(scalar("dsht.alpha", IntegerType{1, 16}, REEF_FIELD(dsht.alpha),
-                       "RPCs of one lookup in flight (Kademlia's alpha)."));
+                       "RPCs of one lookup in flight (Kademlia's alpha) at level 0."));
+  out.push_back(scalar("dsht.alpha_near", IntegerType{1, 16}, REEF_FIELD(dsht.alpha_near),
+                       "The same at levels 1 and 2."));
+  out.push_back(scalar("dsht.put_window", IntegerType{1, 16}, REEF_FIELD(dsht.put_window),
+                       "RPCs in flight of one put on its way."));
   out.push_back(scalar("dsht.replicas", IntegerType{1, 16}, REEF_FIELD(dsht.replicas),
-                       "Nodes that a value is stored at."));
+                       "Nodes that a value is stored at, at level 0; at the others it is one."));
+  out.push_back(scalar("dsht.full_at", IntegerType{1, 1000}, REEF_FIELD(dsht.full_at),
+                       "Values under a key with which a node is full for it (M): puts are then stored "
+                       "further out if it is loaded as well."));
+  out.push_back(scalar("dsht.loaded_at", IntegerType{0, 1'000'000}, REEF_FIELD(dsht.loaded_at),
+                       "Puts of a key in a minute with which a node is loaded by it (beta)."));
+  out.push_back(scalar("dsht.hot_at", IntegerType{1, 1'000'000'000}, REEF_FIELD(dsht.hot_at),
+                       "Gets of a key in a minute from which on askers are told to remember the answer."));
+  out.push_back(scalar("dsht.hot_memory", SecondsType{Seconds(0), minutes(10)}, REEF_FIELD(dsht.hot_memory),
+                       "How long they do. 0: not at all."));
+  out.push_back(scalar("dsht.reply_values", IntegerType{1, 32}, REEF_FIELD(dsht.reply_values),
+                       "Values in one answer; drawn by lot where there are more."));
   out.push_back(scalar("dsht.announce_ttl", SecondsType{Seconds(2), minutes(10)},
                        REEF_FIELD(dsht.announce_ttl),
                        "Of a pointer to a node that is still fetching; renewed meanwhile."));
@@ -294,12 +367,23 @@ void add_dsht(std::vector<Setting>& out) {
   out.push_back(scalar("dsht.values_per_key_max", IntegerType{1, 10'000}, REEF_FIELD(dsht.values_per_key_max),
                        "Values that this node stores for one key."));
   out.push_back(scalar("dsht.values_bytes_max", BytesType{kMiB, kTiB}, REEF_FIELD(dsht.values_bytes_max),
-                       "Memory for the values of all keys."));
+                       "Memory for the values of all keys, shared alike by the levels."));
   out.push_back(scalar("dsht.requests_per_second", IntegerType{1, 10'000'000},
                        REEF_FIELD(dsht.requests_per_second),
                        "Requests that are answered to one other node."));
   out.push_back(scalar("dsht.request_burst", IntegerType{1, 10'000'000}, REEF_FIELD(dsht.request_burst),
                        "Requests of one node at once before the rate counts."));
+  out.push_back(scalar("dsht.signatures_per_second", IntegerType{1, 1'000'000},
+                       REEF_FIELD(dsht.signatures_per_second),
+                       "Signatures checked or made for other nodes; what needs more is dropped."));
+  out.push_back(scalar("dsht.near_ping", SecondsType{Seconds(1), hours(1)}, REEF_FIELD(dsht.near_ping),
+                       "The nearest contacts, which DNS answers name, are heard from at least so often."));
+  out.push_back(scalar("dsht.far_ping", SecondsType{Seconds(1), hours(24)}, REEF_FIELD(dsht.far_ping),
+                       "And all others."));
+  out.push_back(scalar("dsht.clock_slack", MillisecondsType{Milliseconds(100), hours(24)},
+                       REEF_FIELD(dsht.clock_slack),
+                       "In a closed network: datagrams whose time is further from ours are refused as "
+                       "replays."));
 }
 
 void add_admin_and_sites(std::vector<Setting>& out) {

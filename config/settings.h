@@ -56,7 +56,7 @@ struct NodeSettings {
 struct NetworkSettings {
   std::string suffix = "reef.localhost";  // lower case, no dot at either end
   std::string zone = "reef.localhost";    // the suffix or a name above it
-  std::string key = "reef";
+  std::string key;                        // empty: the open network
   std::vector<HostPort> seeds;
 };
 
@@ -133,9 +133,37 @@ struct DnsSettings {
 
 struct DshtSettings {
   std::vector<Endpoint> listen = {{IpAddress::v4(127, 0, 0, 1), 8091}};  // exactly one
+  int levels = 3;
+  Milliseconds threshold_1{60};
+  Milliseconds threshold_2{20};
+  int accept_percent = 80;
+  int keep_percent = 50;
+  int prefer_percent = 90;
+  int split_percent = 70;
+  int sample_size = 16;
+  Milliseconds first_decision{5'000};
+  Milliseconds decision_period{300'000};
+  Seconds refuse_for{900};
+  Seconds return_after{600};
+  Seconds serve_left{1800};
+  bool hints = true;
+  Milliseconds hint_period{1'800'000};
+  int hint_traces = 3;
+  int hint_hops = 5;
+  Seconds hint_ttl{3600};
   int k = 8;
+  int k_near = 64;  // at level 2
+  int put_bits = 1;
+  int get_bits = 0;
   int alpha = 3;
+  int alpha_near = 2;
+  int put_window = 1;
   int replicas = 3;
+  int full_at = 4;
+  int loaded_at = 12;
+  int hot_at = 60;
+  Seconds hot_memory{15};
+  int reply_values = 4;
   Seconds announce_ttl{20};
   Seconds pointer_ttl{3600};
   Milliseconds budget_min{300};
@@ -144,6 +172,10 @@ struct DshtSettings {
   std::uint64_t values_bytes_max = 64 * kMiB;
   int requests_per_second = 500;
   int request_burst = 1000;
+  int signatures_per_second = 2000;
+  Seconds near_ping{40};
+  Seconds far_ping{240};
+  Milliseconds clock_slack{300'000};
 };
 
 struct AdminSettings {

@@ -226,7 +226,10 @@ void Clusters::decide(TimePoint now, Level level, std::vector<ClusterAction>& ou
 
 // How many members must be measured to judge a cluster.
 int Clusters::needed(const ClusterView::Cluster& cluster, int at_most) const {
-  const int size = 1 << std::clamp(static_cast<int>(cluster.log2_size), 0, 10);
+  // The least size that rounds to this logarithm: of three nodes in a cluster that is called one of four, a
+  // newcomer can measure three.
+  const int log2 = std::clamp(static_cast<int>(cluster.log2_size), 0, 10);
+  const int size = static_cast<int>(std::ceil(std::exp2(log2 - 0.5)));
   return std::clamp(size, 1, at_most);
 }
 

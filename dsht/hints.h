@@ -21,7 +21,12 @@ struct HintOptions {
   std::vector<IpPrefix> also;
 };
 
-// Names for key_of(KeyDomain::hint, …), most specific first, each once.
+// Whether an address means the same place to everybody: it is public, or in `also`.
+[[nodiscard]] bool says_where(const IpAddress& address, const HintOptions& options);
+
+// Names for key_of(KeyDomain::hint, …), most specific first, each once: our own prefixes, then routers by
+// their distance, then the routers' prefixes. An address stands as its text, a prefix as "192.0.2.0/24". The
+// target of a trace is no router. Empty: nothing known says where we are.
 [[nodiscard]] std::vector<std::string> hint_names(std::span<const IpAddress> own,
                                                   std::span<const probe::TraceResult> traces,
                                                   const HintOptions& options);

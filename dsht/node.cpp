@@ -17,6 +17,7 @@ MessageType reply_to(MessageType request) {
     case MessageType::ping:
       return MessageType::pong;
     case MessageType::find:
+    case MessageType::sample:
       return MessageType::nodes;
     case MessageType::announce:
       return MessageType::announced;
@@ -93,7 +94,7 @@ void Node::take_actions(std::vector<Action>& out) {
 
 TimePoint Node::next_deadline() const {
   TimePoint next = std::min({tick_at_, join_at_, self_refresh_at_, leave_by_, hints_at_});
-  if (options_.levels > 1) {
+  if (options_.levels > 1 && !leaving_) {
     next = std::min({next, clusters_.next_deadline(), level_refresh_[1].at, level_refresh_[2].at});
   }
   if (!timers_.empty()) next = std::min(next, timers_.top().at);

@@ -50,13 +50,14 @@ struct NodeOptions {
   // since a node that finds a key hot remembers what it was told.
   int put_bits = 1;
   int get_bits = 0;
-  int alpha = 4;                 // requests in flight per get or announcement at level 0
-  int alpha_near = 2;            // and at levels 1 and 2
-  int put_window = 1;            // and per put on its way
-  std::size_t replicas = 3;      // nodes that store a value at level 0 (r); one at the others
-  std::size_t get_width = 4;     // closest nodes at level 0 that must have nothing before a get gives up
-  std::size_t near_width = 2;    // and at levels 1 and 2, before it goes on outwards
-  std::size_t reply_values = 4;  // values in one reply
+  int alpha = 4;                  // requests in flight per get or announcement at level 0
+  int alpha_near = 2;             // and at levels 1 and 2
+  int put_window = 1;             // and per put on its way
+  std::size_t replicas = 3;       // nodes that store a value at level 0 (r)
+  std::size_t near_replicas = 2;  // and at levels 1 and 2
+  std::size_t get_width = 4;      // closest nodes at level 0 that must have nothing before a get gives up
+  std::size_t near_width = 2;     // and at levels 1 and 2, before it goes on outwards
+  std::size_t reply_values = 4;   // values in one reply
   // A node that is asked for a key more often than this in a minute says that it is hot; the asker then
   // remembers the values for hot_memory.
   std::size_t hot_gets = 60;
@@ -270,6 +271,7 @@ class Node {
                          std::vector<WireValue>& out);
   void add_contacts(const Asking& asking, Level level, const Key& toward, std::size_t count,
                     std::size_t& used, std::vector<Contact>& out);
+  [[nodiscard]] bool may_check(TimePoint now, const Asking& asking, std::uint64_t token);
   [[nodiscard]] std::optional<StoreStatus> refusal(TimePoint now, const Asking& asking, std::uint64_t token,
                                                    const Key& key, const Record& record);
   [[nodiscard]] WireValue to_wire(TimePoint now, const StoredValue& value) const;
@@ -304,6 +306,7 @@ class Node {
   void begin_put_level(TimePoint now, Walk& walk);
   [[nodiscard]] Candidate* next_hop(Walk& walk);
   void put_on(TimePoint now, Walk& walk);
+  [[nodiscard]] std::size_t replicas_at(Level level) const;
   [[nodiscard]] bool wants_replicas(const Walk& walk) const;
   void note_place(Walk& walk, const Rpc& rpc, const Nodes& nodes, const Contact& contact);
   [[nodiscard]] bool shows_values(const Walk& walk, const Nodes& nodes) const;

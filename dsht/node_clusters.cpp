@@ -134,11 +134,13 @@ void Node::refresh_hints(TimePoint now) {
 }
 
 void Node::on_hint(TimePoint now, const std::vector<WireValue>& values) {
+  // Strangers write what stands here: they shall not make us send into our own private networks.
+  const auto own = observed();
   for (const WireValue& value : values) {
     const auto endpoint = decode_endpoint(value.record.data);
     if (!endpoint || endpoint->port == 0) continue;
     const Contact contact{credentials_.id_of(value.record.publisher), *endpoint, 0, 0, 0};
-    if (contact.id == self_) continue;
+    if (contact.id == self_ || !is_followed(contact, own.value_or(contact.rpc))) continue;
     counters_.hinted.add();
     ping(now, contact, true);
   }

@@ -4,7 +4,7 @@
 //
 //   forward ──(nobody closer)──▶ settling ──▶ storing ──▶ next level, or finished
 //      └─────(full and loaded)─────────────────▲
-// Settling: at level 0 the few closest are found, for the replicas of a key that has not many values yet.
+// Settling: the few closest are found, for the replicas of a key that has not many values yet.
 #include <algorithm>
 
 #include "dsht/node.h"
@@ -106,9 +106,13 @@ void Node::put_on(TimePoint now, Walk& walk) {
   store_back(now, walk);
 }
 
+std::size_t Node::replicas_at(Level level) const {
+  return level == 0 ? options_.replicas : options_.near_replicas;
+}
+
 // Where a key has many values already, one copy more or less does not matter.
 bool Node::wants_replicas(const Walk& walk) const {
-  return walk.level == 0 && options_.replicas > 1 && (walk.places.empty() || !walk.places.front().full);
+  return replicas_at(walk.level) > 1 && (walk.places.empty() || !walk.places.front().full);
 }
 
 void Node::note_place(Walk& walk, const Rpc& rpc, const Nodes& nodes, const Contact& contact) {
@@ -158,9 +162,8 @@ bool Node::store_here(TimePoint now, Walk& walk) {
 // Closest first. A value wants so many places; a withdrawal goes to as many, whatever they say.
 void Node::store_back(TimePoint now, Walk& walk) {
   const bool is_put = walk.kind == WalkKind::put;
-  const int wanted = walk.level == 0 && !walk.halted && (!is_put || wants_replicas(walk))
-                         ? static_cast<int>(options_.replicas)
-                         : 1;
+  const int wanted =
+      !walk.halted && (!is_put || wants_replicas(walk)) ? static_cast<int>(replicas_at(walk.level)) : 1;
   for (PutPlace& place : walk.places) {
     if ((is_put ? walk.stored_here + walk.stores_in_flight : walk.tried_here) >= wanted) break;
     if (place.tried) continue;

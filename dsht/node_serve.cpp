@@ -166,6 +166,12 @@ std::optional<Body> Node::serve(TimePoint now, const Asking& asking, const Find&
   return reply;
 }
 
+// Who has no token is turned away before his record is looked at: that costs us no signature, so that senders
+// with made-up addresses cannot use up the budget.
+bool Node::may_check(TimePoint now, const Asking& asking, std::uint64_t token) {
+  return !tokens_.is_valid(now, asking.from.rpc.address, token) || may_use_signature(now);
+}
+
 // Why a write is not taken; nullopt: it may be. Records are their publisher's own word here.
 std::optional<StoreStatus> Node::refusal(TimePoint now, const Asking& asking, std::uint64_t token,
                                          const Key& key, const Record& record) {
@@ -181,7 +187,7 @@ std::optional<StoreStatus> Node::refusal(TimePoint now, const Asking& asking, st
 }
 
 std::optional<Body> Node::serve(TimePoint now, const Asking& asking, const Store& store) {
-  if (!may_use_signature(now)) return std::nullopt;
+  if (!may_check(now, asking, store.token)) return std::nullopt;
   Stored reply{asking.from.rpc, StoreStatus::stored, tokens_.mint(now, asking.from.rpc.address), 0};
   if (const auto status = refusal(now, asking, store.token, store.key, store.record)) {
     reply.status = *status;
@@ -207,7 +213,7 @@ std::optional<Body> Node::serve(TimePoint now, const Asking& asking, const Store
 }
 
 std::optional<Body> Node::serve(TimePoint now, const Asking& asking, const Announce& announce) {
-  if (!may_use_signature(now)) return std::nullopt;
+  if (!may_check(now, asking, announce.token)) return std::nullopt;
   AnnounceReply reply;
   reply.observed = asking.from.rpc;
   reply.token = tokens_.mint(now, asking.from.rpc.address);
@@ -262,7 +268,7 @@ std::optional<Body> Node::serve(TimePoint now, const Asking& asking, const Annou
 }
 
 std::optional<Body> Node::serve(TimePoint now, const Asking& asking, const Withdraw& withdraw) {
-  if (!may_use_signature(now)) return std::nullopt;
+  if (!may_check(now, asking, withdraw.token)) return std::nullopt;
   Stored reply{asking.from.rpc, StoreStatus::absent, tokens_.mint(now, asking.from.rpc.address), 0};
   if (const auto status = refusal(now, asking, withdraw.token, withdraw.key, withdraw.record)) {
     reply.status = *status;
@@ -330,10 +336,10 @@ std::optional<Body> Node::serve(TimePoint now, const Asking& asking, const Sampl
 void Node::on_leave(TimePoint now, const Contact& from) {
   const TableEntry* entry = table_.find(from.id);
   if (entry == nullptr || entry->contact.rpc != from.rpc) return;
-  // Anybody could have sent this in its name: it becomes suspect, hence is no longer named to others, and is
-  // asked.
+  // Anybody could have sent this in its name, and more than once: it becomes suspect, hence is no longer
+  // named to others, and is asked.
   const Contact contact = entry->contact;
-  if (table_.timed_out(from.id)) {
+  if (!entry->is_suspect() && table_.timed_out(from.id)) {
     contact_dropped(now, contact);
   } else {
     ping(now, contact);

@@ -51,7 +51,9 @@ bool Node::is_proof_wanted(const Rpc& rpc, const TableEntry* entry) const {
   if (entry != nullptr) return !entry->proven;
   if (rpc.expected.is_zero() || rpc.unverified) return true;
   const Contact contact{rpc.expected, rpc.to, 0, 0, 0};
-  return table_.admission(contact, mask_of(0)) == RoutingTable::Admission::added;
+  // `known`, at another endpoint: it moved, if it can prove that.
+  const auto admission = table_.admission(contact, static_cast<LevelMask>(mask_of(0) | mask_of(rpc.level)));
+  return admission == RoutingTable::Admission::added || admission == RoutingTable::Admission::known;
 }
 
 // A proof names the endpoint at which the answerer saw us: one that somebody in between had made for himself

@@ -161,7 +161,8 @@ bool Node::is_settled(Walk& walk) const {
                             : walk.list.settled(options_.get_width);
     case WalkKind::put:
     case WalkKind::withdraw:
-      return walk.level > 0 ? walk.list.is_quiet(1) : walk.list.settled(options_.replicas);
+      return walk.level > 0 ? walk.list.is_quiet(options_.near_replicas)
+                            : walk.list.settled(options_.replicas);
     case WalkKind::announce: {
       if (walk.level > 0) return walk.list.is_quiet(1);
       // The closest live node has answered, hence named all it knows that are closer, and none of them lives.
@@ -271,6 +272,10 @@ void Node::on_nodes(TimePoint now, const Rpc& rpc, const Contact& from, Nodes& n
     }
   } else if (rpc.level == walk.level + 1) {
     add_named(walk, nodes.outer, rpc, hops + 1);
+  }
+  // Who has gone on outwards waits for nobody who only announced himself near by (dsht/node_announce.cpp).
+  if (walk.kind == WalkKind::announce && !is_present) {
+    std::erase_if(nodes.values, [](const WireValue& value) { return value.record.provisional; });
   }
   if (!nodes.values.empty() && walk.kind != WalkKind::put) collect(walk, nodes.values);
   if ((walk.kind == WalkKind::get || walk.kind == WalkKind::hint) && !walk.seen.empty()) {
@@ -390,7 +395,7 @@ void Node::walk_timed_out(TimePoint now, WalkId id) {
       return;
     case WalkKind::put:
     case WalkKind::withdraw:
-      actions_.emplace_back(PutDone{walk.id, walk.stored > 0});
+      actions_.emplace_back(PutDone{walk.id, walk.stored + walk.stored_here > 0, walk.halted});
       finish(now, walk);
       return;
     case WalkKind::join:

@@ -2,19 +2,19 @@
 
 #include <curl/curl.h>
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <memory>
-#include <nlohmann/json.hpp>
 #include <optional>
 
 #include "base/result.h"
+#include "node/json.h"
 #include "proxy/names/url.h"
 
 namespace reef::node {
 namespace {
-
-using Json = nlohmann::ordered_json;  // keeps the order in which the node wrote it
 
 constexpr long kTimeoutSeconds = 30;
 
@@ -75,15 +75,111 @@ std::string milliseconds(const Json& value) {
   return value.is_number() ? fmt::format("{:.1f}", value.get<double>()) : "-";
 }
 
-void print_values(const Json& answer) {
-  for (const Json& value : answer["values"]) {
+// Rows of cells as aligned columns under `header`; a '<' in `align` is a column that stands left.
+void print_table(const std::vector<std::string>& header, const std::string& align,
+                 const std::vector<std::vector<std::string>>& rows) {
+  std::vector<std::size_t> widths;
+  for (const std::string& title : header) widths.push_back(title.size());
+  for (const auto& row : rows) {
+    for (std::size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], row[i].size());
+  }
+  const auto print_row = [&](const std::vector<std::string>& row) {
+    std::string line;
+    for (std::size_t i = 0; i < row.size(); ++i) {
+      if (i > 0) line += "  ";
+      line += align[i] == '<' ? fmt::format("{:<{}}", row[i], widths[i])
+                              : fmt::format("{:>{}}", row[i], widths[i]);
+    }
+    line.erase(line.find_last_not_of(' ') + 1);
+    fmt::print("{}\n", line);
+  };
+  print_row(header);
+  for (const auto& row : rows) print_row(row);
+}
+
+void print_peer_table(const Json& peers) {
+  std::vector<std::vector<std::string>> rows;
+  for (const Json& peer : peers) {
+    rows.push_back({peer["id"].get<std::string>(), peer["rpc"].get<std::string>(),
+                    milliseconds(peer["rtt_ms"]), peer["level"].dump(),
+                    fmt::format("{:.1f}", peer["heard_s"].get<double>())});
+  }
+  print_table({"id", "rpc", "rtt ms", "level", "heard s"}, "<<>>>", rows);
+}
+
+void print_value_lines(const Json& values) {
+  for (const Json& value : values) {
     fmt::print("{}  ttl {} s  {}{}\n", value["publisher"].get<std::string>(),
                value["ttl"].get<std::int64_t>(),
                value.contains("text") ? value["text"].get<std::string>() : value["hex"].get<std::string>(),
                value["provisional"].get<bool>() ? "  (still fetching)" : "");
   }
+}
+
+void print_values(const Json& answer) {
+  print_value_lines(answer["values"]);
   fmt::print("{} value(s), {} hop(s), level {}, {}\n", answer["values"].size(), answer["hops"].get<int>(),
              answer["level"].get<int>(), answer["end"].get<std::string>());
+}
+
+void print_walk(const Json& answer) {
+  fmt::print("key {}\n", answer["key"].get<std::string>());
+  std::vector<std::vector<std::string>> rows;
+  for (const Json& step : answer["steps"]) {
+    rows.push_back({step["level"].dump(), step["hops"].dump(), step["bits"].dump(),
+                    step["id"].get<std::string>().substr(0, 12), step["rpc"].get<std::string>(),
+                    fmt::format("{:.1f}", step["sent_ms"].get<double>()), milliseconds(step["rtt_ms"]),
+                    step["outcome"].get<std::string>(), step["named"].dump()});
+  }
+  if (rows.empty()) {
+    fmt::print("nobody was asked\n");
+  } else {
+    print_table({"level", "hop", "bits", "id", "rpc", "sent ms", "rtt ms", "outcome", "named"}, ">>><<>><>",
+                rows);
+  }
+  const bool found = answer["end"] == "found";
+  fmt::print("{}{}: {}", answer["end"].get<std::string>(),
+             found ? fmt::format(" at level {} after {} hop(s)", answer["level"].get<int>(),
+                                 answer["hops"].get<int>())
+                   : "",
+             answer["why"].get<std::string>());
+  const int reached = answer["reached_bits"].get<int>();
+  if (!found && reached >= 0) fmt::print("; the closest that answered shares {} bits with the key", reached);
+  fmt::print("\n");
+  print_value_lines(answer["values"]);
+}
+
+std::string age(const Json& seconds) {
+  if (!seconds.is_number()) return "-";
+  const auto s = static_cast<std::int64_t>(seconds.get<double>());
+  if (s < 120) return fmt::format("{} s", s);
+  if (s < 7200) return fmt::format("{} min", s / 60);
+  return fmt::format("{} h", s / 3600);
+}
+
+std::string optional_number(const Json& value, const char* unit = "") {
+  return value.is_number() ? fmt::format("{:.0f}{}", value.get<double>(), unit) : "-";
+}
+
+void print_clusters(const Json& answer) {
+  std::vector<std::vector<std::string>> rows;
+  for (const Json& cluster : answer["levels"]) {
+    const bool everybody = cluster["level"] == 0;
+    rows.push_back({cluster["level"].dump(), optional_number(cluster["threshold_ms"], " ms"),
+                    everybody ? "everybody" : cluster["id"].get<std::string>(),
+                    fmt::format("{:.0f}", cluster["estimated_nodes"].get<double>()),
+                    cluster["contacts"].dump(), cluster["values"].dump(),
+                    everybody ? "-" : optional_number(cluster["percent_within"], " %"),
+                    everybody ? "-" : age(cluster["age_s"]), everybody ? "-" : age(cluster["joined_s"]),
+                    everybody ? "-" : cluster["switches"].dump()});
+  }
+  print_table({"level", "within", "cluster", "nodes", "known", "values", "near", "age", "joined", "switches"},
+              ">><>>>>>>>", rows);
+}
+
+// "&levels=2,1", or nothing.
+std::string levels_parameter(const CliOptions& options) {
+  return options.levels.empty() ? "" : fmt::format("&levels={}", fmt::join(options.levels, ","));
 }
 
 }  // namespace
@@ -108,7 +204,11 @@ int print_url(const CliOptions& options, const std::string& url) {
 int print_status(const CliOptions& options) {
   return show(options, "/api/status", [](const Json& status) {
     for (const auto& [key, value] : status.items()) {
-      if (value.is_object()) {
+      if (value.is_array()) {
+        fmt::print("{}\n", key);
+        for (const Json& entry : value)
+          fmt::print("  {}\n", entry.is_string() ? entry.get<std::string>() : entry.dump());
+      } else if (value.is_object()) {
         fmt::print("{}\n", key);
         for (const auto& [name, number] : value.items()) fmt::print("  {:<28} {}\n", name, number.dump());
       } else {
@@ -119,14 +219,7 @@ int print_status(const CliOptions& options) {
 }
 
 int print_peers(const CliOptions& options) {
-  return show(options, "/api/peers", [](const Json& answer) {
-    fmt::print("{:<40}  {:<24}  {:>7}  {:>5}  {:>9}\n", "id", "rpc", "rtt ms", "level", "heard s");
-    for (const Json& peer : answer["peers"]) {
-      fmt::print("{:<40}  {:<24}  {:>7}  {:>5}  {:>9.1f}\n", peer["id"].get<std::string>(),
-                 peer["rpc"].get<std::string>(), milliseconds(peer["rtt_ms"]), peer["level"].get<int>(),
-                 peer["heard_s"].get<double>());
-    }
-  });
+  return show(options, "/api/peers", [](const Json& answer) { print_peer_table(answer["peers"]); });
 }
 
 int print_trace(const CliOptions& options, const std::string& address) {
@@ -140,19 +233,67 @@ int print_trace(const CliOptions& options, const std::string& address) {
   });
 }
 
+namespace {
+
+std::string name_and_domain(const CliOptions& options, const std::string& name) {
+  return fmt::format("?name={}&domain={}", escaped(name), escaped(options.domain));
+}
+
+std::string value_and_ttl(const CliOptions& options, const std::string& value) {
+  return fmt::format("&value={}&ttl={}", escaped(value), options.ttl_seconds);
+}
+
+}  // namespace
+
 int dht_get(const CliOptions& options, const std::string& name) {
-  return show(options, "/api/dht/get?name=" + escaped(name) + "&domain=" + escaped(options.domain),
+  return show(options, "/api/dht/get" + name_and_domain(options, name) + levels_parameter(options),
               print_values);
+}
+
+int dht_trace(const CliOptions& options, const std::string& name) {
+  return show(options, "/api/dht/trace" + name_and_domain(options, name) + levels_parameter(options),
+              print_walk);
 }
 
 int dht_put(const CliOptions& options, const std::string& name, const std::string& value) {
   return show(
-      options,
-      fmt::format("/api/dht/put?name={}&value={}&ttl={}", escaped(name), escaped(value), options.ttl_seconds),
+      options, "/api/dht/put" + name_and_domain(options, name) + value_and_ttl(options, value),
       [](const Json& answer) {
         fmt::print("{}\n", answer["stored"].get<bool>() ? "stored" : "nobody took it");
       },
       /*changes=*/true);
 }
+
+int dht_announce(const CliOptions& options, const std::string& name, const std::string& value) {
+  return show(
+      options, "/api/dht/announce" + name_and_domain(options, name) + value_and_ttl(options, value),
+      [](const Json& answer) {
+        print_value_lines(answer["earlier"]);
+        if (!answer["stored"].get<bool>()) {
+          fmt::print("nobody took the announcement ({})\n", answer["end"].get<std::string>());
+        } else if (answer["earlier"].empty()) {
+          fmt::print("announced: this node is the first\n");
+        } else {
+          fmt::print("announced: {} before this node (level {})\n", answer["earlier"].size(),
+                     answer["level"].get<int>());
+        }
+      },
+      /*changes=*/true);
+}
+
+int dht_nodes(const CliOptions& options) {
+  std::string path = fmt::format("/api/dht/nodes?level={}&count={}", options.level, options.count);
+  if (!options.near.empty()) path += "&near=" + escaped(options.near);
+  if (!options.target.empty()) path += "&target=" + escaped(options.target);
+  return show(options, path, [](const Json& answer) {
+    print_peer_table(answer["nodes"]);
+    if (!answer.contains("near")) return;
+    const Json& near = answer["near"];
+    fmt::print("{}: level {}, known by {}, rtt {} ms\n", near["address"].get<std::string>(),
+               near["level"].get<int>(), near["known_by"].get<std::string>(), milliseconds(near["rtt_ms"]));
+  });
+}
+
+int print_cluster(const CliOptions& options) { return show(options, "/api/cluster", print_clusters); }
 
 }  // namespace reef::node

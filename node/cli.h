@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 namespace reef::node {
 
@@ -15,6 +16,12 @@ struct CliOptions {
   bool json = false;
   std::string domain = "test";
   int ttl_seconds = 600;
+  std::vector<int> levels;  // empty: all
+  // reef dht nodes
+  int level = 0;
+  int count = 8;
+  std::string near;
+  std::string target;
 };
 
 int print_url(const CliOptions& options, const std::string& url);
@@ -23,5 +30,9 @@ int print_peers(const CliOptions& options);
 int print_trace(const CliOptions& options, const std::string& address);
 int dht_get(const CliOptions& options, const std::string& name);
 int dht_put(const CliOptions& options, const std::string& name, const std::string& value);
+int dht_announce(const CliOptions& options, const std::string& name, const std::string& value);
+int dht_nodes(const CliOptions& options);
+int dht_trace(const CliOptions& options, const std::string& name);
+int print_cluster(const CliOptions& options);
 
 }  // namespace reef::node

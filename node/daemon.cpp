@@ -1,14 +1,15 @@
 #include "node/daemon.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
-#include <charconv>
 #include <csignal>
 #include <filesystem>
 
 #include "base/io/log.h"
 #include "dsht/io/data_files.h"
+#include "node/index_routes.h"
 #include "node/options.h"
 #include "node/seeds.h"
 #include "node/status.h"
@@ -23,10 +24,10 @@ constexpr auto kRefreshEvery = seconds(1);
 constexpr Duration kVerifiedWithin = seconds(60);
 // Enough for any answer, few enough that each stays verified by the index's own pings.
 constexpr std::size_t kViewNodesMax = 64;
-constexpr std::size_t kPeersListedMax = 1000;
+// Of whom the hints choose whom to trace.
+constexpr std::size_t kHintContactsMax = 256;
 // A name that did not resolve, or a seed that has moved.
 constexpr int kFindSeedsEvery = 10;
-constexpr Duration kAdminIndexBudget = seconds(5);
 
 std::uint32_t serial_now() {
   return static_cast<std::uint32_t>(
@@ -50,6 +51,7 @@ Daemon::Daemon(config::Loaded loaded, config::Sources sources)
     : settings_(std::move(loaded.settings)),
       config_file_(std::move(loaded.config_file)),
       sources_(std::move(sources)),
+      hints_(hint_options(settings_), Random::from_os()),
       signals_(loop_),
       refresh_timer_(loop_, [this] { refresh(); }),
       drain_timer_(loop_, [this] { finish(0); }) {}
@@ -150,7 +152,7 @@ Result<> Daemon::start_workers() {
 Result<> Daemon::start_admin() {
   admin_ = std::make_unique<Admin>(loop_);
   add_routes();
-  add_index_routes();
+  add_index_routes(*admin_, loop_, *dsht_);
   for (const Endpoint& endpoint : settings_.admin.listen) {
     if (auto listening = admin_->listen(endpoint); !listening) return listening;
   }
@@ -169,47 +171,15 @@ void Daemon::add_routes() {
                             .draining = draining_,
                             .started_at = started_at_,
                             .now = loop_.now(),
+                            .hints = hints_.names(),
                             .dsht = *dsht_,
                             .store = *store_,
                             .workers = workers_})));
-  });
-  admin_->on_get("/api/peers", [this](const AdminRequest&, const Admin::Reply& reply) {
-    dsht::NodesQuery query;
-    query.count = kPeersListedMax;
-    reply(json(peers_json(dsht_->nodes(query), loop_.now())));
   });
   admin_->on_get("/api/trace", [this](const AdminRequest& request, const Admin::Reply& reply) {
     const auto target = IpAddress::parse(parameter(request, "address"));
     if (!target) return reply(json(error_json(target.error().message()), 400));
     prober_->trace(*target, [reply](const probe::TraceResult& trace) { reply(json(trace_json(trace))); });
-  });
-}
-
-void Daemon::add_index_routes() {
-  admin_->on_get("/api/dht/get", [this](const AdminRequest& request, const Admin::Reply& reply) {
-    const std::string domain = parameter(request, "domain");
-    if (!domain.empty() && domain != "test" && domain != "url") {
-      return reply(json(error_json("domain is test or url"), 400));
-    }
-    const auto key = dsht_->key(domain == "url" ? dsht::KeyDomain::url : dsht::KeyDomain::test,
-                                parameter(request, "name"));
-    dsht_->get(key, kAdminIndexBudget, [reply](const dsht::Found& found) { reply(json(found_json(found))); });
-  });
-  admin_->on_post("/api/dht/put", [this](const AdminRequest& request, const Admin::Reply& reply) {
-    const std::string value = parameter(request, "value");
-    const std::string ttl_text = parameter(request, "ttl");
-    int ttl = 0;
-    const auto parsed = std::from_chars(ttl_text.data(), ttl_text.data() + ttl_text.size(), ttl);
-    if (value.empty() || value.size() > dsht::kValueBytesMax) {
-      return reply(json(error_json(fmt::format("a value has 1 to {} bytes", dsht::kValueBytesMax)), 400));
-    }
-    if (parsed.ec != std::errc{} || parsed.ptr != ttl_text.data() + ttl_text.size() || ttl < 1 ||
-        ttl > 86400) {
-      return reply(json(error_json("ttl is 1 to 86400 seconds"), 400));
-    }
-    dsht_->put(
-        dsht_->key(dsht::KeyDomain::test, parameter(request, "name")), as_bytes(value), seconds(ttl),
-        [reply](bool stored) { reply(json(stored ? "{\"stored\":true}\n" : "{\"stored\":false}\n")); });
   });
 }
 
@@ -248,6 +218,7 @@ void Daemon::refresh() {
   refresh_timer_.start(kRefreshEvery);
   publish_own_address();
   publish_view();
+  refresh_hints();
   const bool alone = !settings_.network.seeds.empty() && dsht_->contact_count() == 0 && !draining_;
   if (alone && ++seconds_alone_ % kFindSeedsEvery == 0) find_seeds();
   const Duration budget =
@@ -255,6 +226,21 @@ void Daemon::refresh() {
   for (const auto& worker : workers_) {
     worker->tell([budget](WorkerThread& self) { self.proxy->set_index_budget(budget); });
   }
+}
+
+void Daemon::refresh_hints() {
+  if (draining_) return;
+  dsht::NodesQuery query;
+  query.count = kHintContactsMax;
+  for (const IpAddress& target : hints_.due(loop_.now(), dsht_->nodes(query))) {
+    prober_->trace(target, [this](const probe::TraceResult& trace) { hints_.traced(trace); });
+  }
+  const auto names = hints_.changed_names(own_addresses());
+  if (!names) return;
+  std::vector<Key> keys;
+  for (const std::string& name : *names) keys.push_back(dsht_->key(dsht::KeyDomain::hint, name));
+  dsht_->set_hints(std::move(keys));
+  log::info("node", "event=hints names={}", fmt::join(*names, ","));
 }
 
 void Daemon::publish_view() {

@@ -18,6 +18,7 @@
 #include "config/load.h"
 #include "dsht/io/udp_node.h"
 #include "node/admin.h"
+#include "node/hint_keeper.h"
 #include "node/signals.h"
 #include "node/worker_thread.h"
 #include "probe/io/prober.h"
@@ -47,10 +48,10 @@ class Daemon {
   Result<> start_workers();
   Result<> start_admin();
   void add_routes();
-  void add_index_routes();
 
   void find_seeds();
-  void refresh();  // once a second: the DNS view, the index budget, readiness
+  void refresh();  // once a second: the DNS view, the index budget, readiness, hints
+  void refresh_hints();
   void publish_view();
   void publish_own_address();
   void reload();
@@ -68,6 +69,7 @@ class Daemon {
   std::unique_ptr<DiskPool> disk_;
   std::unique_ptr<dsht::UdpNode> dsht_;
   std::unique_ptr<probe::Prober> prober_;
+  HintKeeper hints_;
   std::unique_ptr<proxy::Store> store_;
   std::vector<std::unique_ptr<WorkerThread>> workers_;
   std::vector<std::unique_ptr<proxy::Worker>> proxies_;  // one on each worker's loop

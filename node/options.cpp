@@ -64,6 +64,48 @@ proxy::PeerOptions peer_options(const Settings& settings) {
   return out;
 }
 
+void fill(dsht::ClusterOptions& out, const config::DshtSettings& dsht) {
+  out.threshold[1] = dsht.threshold_1;
+  out.threshold[2] = dsht.threshold_2;
+  out.accept_share = dsht.accept_percent / 100.0;
+  out.keep_share = dsht.keep_percent / 100.0;
+  out.prefer_share = dsht.prefer_percent / 100.0;
+  out.split_share = dsht.split_percent / 100.0;
+  out.refuse_for = dsht.refuse_for;
+  out.return_after = dsht.return_after;
+  out.sample_size = static_cast<std::size_t>(dsht.sample_size);
+  out.sample_min = std::min(out.sample_min, out.sample_size);
+  out.first_decision = dsht.first_decision;
+  out.decision_period = dsht.decision_period;
+  out.serve_left = dsht.serve_left;
+}
+
+void fill(dsht::NodeOptions& out, const config::DshtSettings& dsht) {
+  fill(out.clusters, dsht);
+  out.levels = static_cast<dsht::Level>(dsht.levels);
+  out.table.bucket_size = {static_cast<std::size_t>(dsht.k), static_cast<std::size_t>(dsht.k),
+                           static_cast<std::size_t>(dsht.k_near)};
+  out.put_bits = dsht.put_bits;
+  out.get_bits = dsht.get_bits;
+  out.alpha = dsht.alpha;
+  out.alpha_near = dsht.alpha_near;
+  out.put_window = dsht.put_window;
+  out.replicas = static_cast<std::size_t>(dsht.replicas);
+  out.storage.full_at = static_cast<std::size_t>(dsht.full_at);
+  out.storage.values_per_key_max = static_cast<std::size_t>(dsht.values_per_key_max);
+  out.storage.bytes_max = dsht.values_bytes_max / static_cast<std::size_t>(dsht.levels);
+  out.load.per_window = static_cast<std::size_t>(dsht.loaded_at);
+  out.hot_gets = static_cast<std::size_t>(dsht.hot_at);
+  out.hot_memory = dsht.hot_memory;
+  out.reply_values = static_cast<std::size_t>(dsht.reply_values);
+  out.rate_limit.per_second = dsht.requests_per_second;
+  out.rate_limit.burst = dsht.request_burst;
+  out.signatures_per_second = dsht.signatures_per_second;
+  out.near_ping = dsht.near_ping;
+  out.far_ping = dsht.far_ping;
+  out.hint_ttl = dsht.hint_ttl;
+}
+
 std::string origin_of(const config::Site& site) {
   const bool v6 = site.origin_host.find(':') != std::string::npos;
   return fmt::format("{}://{}{}{}:{}", site.scheme, v6 ? "[" : "", site.origin_host, v6 ? "]" : "",
@@ -159,13 +201,19 @@ dsht::UdpNodeOptions dsht_options(const Settings& settings) {
   out.node.http_port = settings.proxy.listen.front().port;
   out.node.dns_port = settings.dns.listen.front().port;
   out.node.services = dsht::kServiceProxy | dsht::kServiceDns;
-  out.node.table.bucket_size = static_cast<std::size_t>(dsht.k);
-  out.node.alpha = dsht.alpha;
-  out.node.replicas = static_cast<std::size_t>(dsht.replicas);
-  out.node.storage.values_per_key_max = static_cast<std::size_t>(dsht.values_per_key_max);
-  out.node.storage.bytes_max = dsht.values_bytes_max;
-  out.node.rate_limit.per_second = dsht.requests_per_second;
-  out.node.rate_limit.burst = dsht.request_burst;
+  out.membership.clock_slack = dsht.clock_slack;
+  fill(out.node, dsht);
+  return out;
+}
+
+HintKeeperOptions hint_options(const Settings& settings) {
+  const config::DshtSettings& dsht = settings.dsht;
+  HintKeeperOptions out;
+  out.enabled = dsht.hints;
+  out.period = dsht.hint_period;
+  out.traces = static_cast<std::size_t>(dsht.hint_traces);
+  out.hints.hops_max = dsht.hint_hops;
+  out.hints.also = prober_options(settings).budget.also_allowed;
   return out;
 }
 

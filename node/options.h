@@ -5,6 +5,7 @@
 #include "config/settings.h"
 #include "dnsd/io/server.h"
 #include "dsht/io/udp_node.h"
+#include "node/hint_keeper.h"
 #include "probe/io/prober.h"
 #include "proxy/io/options.h"
 #include "proxy/store/store.h"
@@ -22,5 +23,6 @@ namespace reef::node {
 [[nodiscard]] Result<dnsd::Options> dns_options(const config::Settings& settings);
 // Seeds are left out: their names have to be resolved first.
 [[nodiscard]] dsht::UdpNodeOptions dsht_options(const config::Settings& settings);
+[[nodiscard]] HintKeeperOptions hint_options(const config::Settings& settings);
 
 }  // namespace reef::node

@@ -45,20 +45,78 @@ int main(int argc, char** argv) {
   admin(trace);
   trace->callback(run([&] { return reef::node::print_trace(options, address); }));
 
+  auto* cluster = app.add_subcommand(
+      "cluster",
+      "The clusters that a running node is in: nodes within 20 ms (level 2), 60 ms (level 1), everybody (0)");
+  cluster->footer(
+      "nodes: estimated; known: members in this node's table; near: share of the members measured that are\n"
+      "within the threshold; switches: how often this node changed its cluster of that level.");
+  admin(cluster);
+  cluster->callback(run([&] { return reef::node::print_cluster(options); }));
+
   auto* dht = app.add_subcommand("dht", "Reads and writes the index through a running node");
   dht->require_subcommand(1);
   std::string name, value;
+  const auto named = [&](CLI::App* command) {
+    command->add_option("NAME", name, "What is looked for, in words of its domain")->required();
+    command
+        ->add_option("--domain", options.domain,
+                     "test: any text; url: a normalized URL; hint: a router's address or its prefix, under "
+                     "which the nodes near it stand")
+        ->check(CLI::IsMember({"test", "url", "hint"}))
+        ->capture_default_str();
+    admin(command);
+  };
+  const auto levelled = [&](CLI::App* command) {
+    command
+        ->add_option("--level", options.levels,
+                     "Looks only at this level; may be given several times. Without it: 2, then 1, then 0")
+        ->check(CLI::Range(0, 2));
+  };
+  const auto stored = [&](CLI::App* command) {
+    command->add_option("VALUE", value, "At most 128 bytes")->required();
+    command->add_option("--ttl", options.ttl_seconds, "Seconds that it lives")
+        ->check(CLI::Range(1, 86400))
+        ->capture_default_str();
+  };
+
   auto* get = dht->add_subcommand("get", "Prints the values under a name");
-  get->add_option("NAME", name, "Any text; URLs are stored under --domain url")->required();
-  get->add_option("--domain", options.domain, "test or url")->capture_default_str();
-  admin(get);
+  named(get);
+  levelled(get);
   get->callback(run([&] { return reef::node::dht_get(options, name); }));
-  auto* put = dht->add_subcommand("put", "Stores a value under a name of the test domain");
-  put->add_option("NAME", name)->required();
-  put->add_option("VALUE", value, "At most 128 bytes")->required();
-  put->add_option("--ttl", options.ttl_seconds, "Seconds that it lives")->capture_default_str();
-  admin(put);
+
+  auto* walk = dht->add_subcommand("trace", "Looks a name up and prints each request of the way");
+  walk->footer(
+      "level, hop: of the request; bits: of the key that the node's id shares; sent ms: since the "
+      "beginning;\n"
+      "outcome: what it answered; named: contacts that it told. The last line says why the walk ended.");
+  named(walk);
+  levelled(walk);
+  walk->callback(run([&] { return reef::node::dht_trace(options, name); }));
+
+  auto* put = dht->add_subcommand("put", "Stores a value under a name, in the node's own name");
+  named(put);
+  stored(put);
   put->callback(run([&] { return reef::node::dht_put(options, name, value); }));
+
+  auto* announce = dht->add_subcommand(
+      "announce", "Says that the node is about to fetch something, and prints who said so before it");
+  named(announce);
+  stored(announce);
+  announce->callback(run([&] { return reef::node::dht_announce(options, name, value); }));
+
+  auto* nodes = dht->add_subcommand("nodes", "Nodes that a running node knows, nearest first");
+  nodes->add_option("--level", options.level, "Of its cluster of this level")
+      ->check(CLI::Range(0, 2))
+      ->capture_default_str();
+  nodes->add_option("--count", options.count, "At most so many")
+      ->check(CLI::Range(1, 1000))
+      ->capture_default_str();
+  auto* near = nodes->add_option("--near", options.near,
+                                 "An IP address: first those in its /24 or /48; and how near it is itself");
+  nodes->add_option("--target", options.target, "An id of 40 hex digits: closest ids first")->excludes(near);
+  admin(nodes);
+  nodes->callback(run([&] { return reef::node::dht_nodes(options); }));
 
   try {
     app.parse(argc, argv);

@@ -1,13 +1,10 @@
 #include "node/status.h"
 
-#include <algorithm>
-#include <nlohmann/json.hpp>
+#include "node/index_json.h"
+#include "node/json.h"
 
 namespace reef::node {
 namespace {
-
-// Keys keep the order in which they are written: people read this.
-using Json = nlohmann::ordered_json;
 
 struct NamedStat {
   const char* name;
@@ -53,12 +50,6 @@ constexpr NamedStat kProxyStats[] = {
     {"origin_bytes", &proxy::Stats::origin_bytes},
 };
 
-// What strangers put into a request may come back in a message: bytes that are not UTF-8 are replaced, never
-// thrown at.
-std::string text_of(const Json& value) {
-  return value.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
-}
-
 Json proxy_json(const std::vector<std::unique_ptr<WorkerThread>>& workers) {
   Json out = Json::object();
   for (const NamedStat& stat : kProxyStats) {
@@ -99,66 +90,6 @@ Json store_json(const proxy::StoreStats& stats) {
           {"io_errors", stats.io_errors}};
 }
 
-template <class Counters>
-std::uint64_t sum(const Counters& counters) {
-  std::uint64_t out = 0;
-  for (const Counter& counter : counters) out += counter.value();
-  return out;
-}
-
-Json dsht_json(const dsht::NodeCounters& counters) {
-  return {{"datagrams_in", counters.datagrams_in.value()},
-          {"datagrams_out", counters.datagrams_out.value()},
-          {"bytes_in", counters.bytes_in.value()},
-          {"bytes_out", counters.bytes_out.value()},
-          {"undecodable", sum(counters.undecodable)},
-          {"rate_limited", counters.rate_limited.value()},
-          {"unexpected", counters.unexpected.value()},
-          {"foreign_cluster", counters.foreign_cluster.value()},
-          {"requests", sum(counters.requests)},
-          {"token_needed", counters.token_needed.value()},
-          {"values_full", counters.values_full.value()},
-          {"values_refused", counters.values_refused.value()},
-          {"rpcs_sent", counters.rpcs_sent.value()},
-          {"rpcs_answered", counters.rpcs_answered.value()},
-          {"rpcs_retried", counters.rpcs_retried.value()},
-          {"rpcs_failed", counters.rpcs_failed.value()},
-          {"contacts_added", counters.contacts_added.value()},
-          {"contacts_dropped", counters.contacts_dropped.value()},
-          {"walks", sum(counters.walks)},
-          {"replicated", counters.replicated.value()}};
-}
-
-Json rtt_or_null(const std::optional<Duration>& rtt) { return rtt ? Json(to_ms(*rtt)) : Json(nullptr); }
-
-// Values are opaque: shown as text where all of it is printable ASCII, as hex always.
-Json value_json(const dsht::Value& value) {
-  Json out = {{"publisher", to_string(value.publisher)},
-              {"ttl", value.ttl.count()},
-              {"provisional", value.provisional},
-              {"rtt_ms", rtt_or_null(value.rtt)},
-              {"hex", to_hex(value.data)}};
-  const std::string_view text = as_text(value.data);
-  if (std::all_of(text.begin(), text.end(), [](char c) { return c >= ' ' && c <= '~'; })) out["text"] = text;
-  return out;
-}
-
-const char* end_text(dsht::WalkEnd end) {
-  switch (end) {
-    case dsht::WalkEnd::found:
-      return "found";
-    case dsht::WalkEnd::exhausted:
-      return "exhausted";
-    case dsht::WalkEnd::deadline:
-      return "deadline";
-    case dsht::WalkEnd::isolated:
-      return "isolated";
-    case dsht::WalkEnd::overloaded:
-      return "overloaded";
-  }
-  return "unknown";
-}
-
 }  // namespace
 
 std::string status_json(const StatusSource& source) {
@@ -176,33 +107,11 @@ std::string status_json(const StatusSource& source) {
                     {"advertised", advertised ? Json(to_string(*advertised)) : Json(nullptr)},
                     {"proxy", proxy_json(source.workers)},
                     {"store", store_json(source.store.stats())},
-                    {"dsht", dsht_json(source.dsht.core().counters())},
+                    {"clusters", clusters_json(source.dsht, source.now)},
+                    {"hints", source.hints},
+                    {"dsht", counters_json(source.dsht)},
                     {"dns", dns_json(source.workers)}};
   return text_of(out);
-}
-
-std::string peers_json(const std::vector<dsht::Neighbour>& neighbours, TimePoint now) {
-  Json peers = Json::array();
-  for (const dsht::Neighbour& neighbour : neighbours) {
-    const dsht::Contact& contact = neighbour.contact;
-    peers.push_back({{"id", to_string(contact.id)},
-                     {"rpc", to_string(contact.rpc)},
-                     {"http_port", contact.http_port},
-                     {"dns_port", contact.dns_port},
-                     {"level", neighbour.level},
-                     {"rtt_ms", rtt_or_null(neighbour.rtt)},
-                     {"heard_s", to_ms(now - neighbour.heard_at) / 1000}});
-  }
-  return text_of(Json{{"peers", std::move(peers)}});
-}
-
-std::string found_json(const dsht::Found& found) {
-  Json values = Json::array();
-  for (const dsht::Value& value : found.values) values.push_back(value_json(value));
-  return text_of(Json{{"values", std::move(values)},
-                      {"level", found.level},
-                      {"hops", found.hops},
-                      {"end", end_text(found.end)}});
 }
 
 std::string trace_json(const probe::TraceResult& trace) {

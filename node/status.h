@@ -21,6 +21,7 @@ struct StatusSource {
   bool draining = false;
   TimePoint started_at{};
   TimePoint now{};
+  const std::vector<std::string>& hints;  // the names of where we are
   const dsht::UdpNode& dsht;
   const proxy::Store& store;
   const std::vector<std::unique_ptr<WorkerThread>>& workers;
@@ -28,10 +29,6 @@ struct StatusSource {
 
 // GET /api/status.
 [[nodiscard]] std::string status_json(const StatusSource& source);
-// GET /api/peers: known contacts, nearest first.
-[[nodiscard]] std::string peers_json(const std::vector<dsht::Neighbour>& neighbours, TimePoint now);
-// GET /api/dht/get.
-[[nodiscard]] std::string found_json(const dsht::Found& found);
 // GET /api/trace.
 [[nodiscard]] std::string trace_json(const probe::TraceResult& trace);
 // {"error": "..."}

@@ -1,10 +1,13 @@
 #include "dsht/io/udp_node.h"
 
 #include <netinet/in.h>
+#include <netinet/udp.h>
 #include <sys/socket.h>
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
+#include <cstring>
 #include <unordered_map>
 #include <utility>
 
@@ -16,7 +19,7 @@
 namespace reef::dsht {
 namespace {
 
-constexpr std::size_t kBatch = 32;  // datagrams per system call
+constexpr std::size_t kBatch = 64;  // datagrams per system call
 constexpr Duration kBudgetMin = std::chrono::milliseconds(300);
 constexpr Duration kBudgetMax = std::chrono::milliseconds(1500);
 
@@ -26,18 +29,125 @@ SipKey secret_key() {
   return secret;
 }
 
-}  // namespace
+std::uint64_t unix_ms() {
+  const auto now = std::chrono::system_clock::now().time_since_epoch();
+  return static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::milliseconds>(now).count());
+}
 
-struct UdpNode::Buffers {
-  // One byte more than a message may have: longer ones show as too long, instead of cut to a valid one.
-  std::array<std::array<std::byte, kDatagramBytesMax + 1>, kBatch> data;
+// What one system call takes and gives. Laid out once: the kernel changes only lengths.
+struct Batch {
   std::array<sockaddr_storage, kBatch> addresses;
   std::array<iovec, kBatch> pieces;
-  std::array<mmsghdr, kBatch> messages;
+  std::array<mmsghdr, kBatch> messages{};
+
+  Batch() {
+    for (std::size_t i = 0; i < kBatch; ++i) {
+      messages[i].msg_hdr.msg_name = &addresses[i];
+      messages[i].msg_hdr.msg_iov = &pieces[i];
+      messages[i].msg_hdr.msg_iovlen = 1;
+    }
+  }
+  Batch(const Batch&) = delete;
+  Batch& operator=(const Batch&) = delete;
+};
+
+}  // namespace
+
+struct UdpNode::Receiving : Batch {
+  // One byte more than a message may have: longer ones show as too long, instead of cut to a valid one.
+  std::array<std::array<std::byte, kDatagramBytesMax + 1>, kBatch> data;
+
+  Receiving() {
+    for (std::size_t i = 0; i < kBatch; ++i) {
+      pieces[i] = {data[i].data(), data[i].size()};
+      messages[i].msg_hdr.msg_namelen = sizeof(sockaddr_storage);
+    }
+  }
+};
+
+struct UdpNode::Sending : Batch {
+  // What one datagram costs the kernel on its way out is most of what an answer costs at all. Several in a
+  // row of one size to one peer go as one (UDP_SEGMENT): a busy peer's questions are answered at two thirds
+  // of it.
+  static constexpr std::size_t kSegmentsMax = 48;  // 64 KiB at kDatagramBytesMax
+  struct Control {
+    alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(std::uint16_t))> bytes{};
+  };
+  std::array<Control, kBatch> controls;
+  std::size_t datagrams = 0;
+  std::size_t sends = 0;  // of them, those in a row taken together
+  Endpoint last_to;
+  bool can_segment = true;
+
+  [[nodiscard]] bool is_full() const { return datagrams == kBatch; }
+
+  void add(SendDatagram& datagram) {
+    iovec& piece = pieces[datagrams++];
+    piece = {datagram.data.data(), datagram.data.size()};
+    if (can_segment && sends > 0 && datagram.to == last_to) {
+      msghdr& last = messages[sends - 1].msg_hdr;
+      if (last.msg_iovlen < kSegmentsMax && last.msg_iov->iov_len == piece.iov_len) {
+        ++last.msg_iovlen;
+        return;
+      }
+    }
+    msghdr& next = messages[sends].msg_hdr;
+    next.msg_namelen = datagram.to.to(addresses[sends]);
+    next.msg_iov = &piece;
+    next.msg_iovlen = 1;
+    next.msg_control = nullptr;
+    next.msg_controllen = 0;
+    last_to = datagram.to;
+    ++sends;
+  }
+
+  // What the kernel does not take is lost: UDP may lose it, and who needs an answer asks again.
+  void flush(int socket, Counter& failed) {
+    for (std::size_t i = 0; i < sends; ++i) {
+      if (messages[i].msg_hdr.msg_iovlen > 1) mark_segments(i);
+    }
+    for (std::size_t at = 0; at < sends;) {
+      const int sent =
+          ::sendmmsg(socket, messages.data() + at, static_cast<unsigned>(sends - at), MSG_DONTWAIT);
+      if (sent > 0) {
+        at += static_cast<std::size_t>(sent);
+      } else {  // the first of them
+        send_singly(socket, messages[at++].msg_hdr, failed);
+      }
+    }
+    datagrams = sends = 0;
+  }
+
+ private:
+  void mark_segments(std::size_t index) {
+    msghdr& message = messages[index].msg_hdr;
+    Control& control = controls[index];
+    message.msg_control = control.bytes.data();
+    message.msg_controllen = control.bytes.size();
+    cmsghdr* header = CMSG_FIRSTHDR(&message);
+    header->cmsg_level = IPPROTO_UDP;
+    header->cmsg_type = UDP_SEGMENT;
+    header->cmsg_len = CMSG_LEN(sizeof(std::uint16_t));
+    const auto size = static_cast<std::uint16_t>(message.msg_iov->iov_len);
+    std::memcpy(CMSG_DATA(header), &size, sizeof size);
+  }
+  void send_singly(int socket, msghdr refused, Counter& failed) {
+    const std::size_t count = refused.msg_iovlen;
+    if (count == 1) return failed.add();
+    // A device that cannot compute checksums takes no segments (EIO), nor does one with a small MTU (EINVAL).
+    // A full buffer is another thing.
+    if (errno != EAGAIN && errno != ENOBUFS) can_segment = false;
+    refused.msg_control = nullptr;
+    refused.msg_controllen = 0;
+    refused.msg_iovlen = 1;
+    for (std::size_t i = 0; i < count; ++i, ++refused.msg_iov) {
+      if (::sendmsg(socket, &refused, MSG_DONTWAIT) < 0) failed.add();
+    }
+  }
 };
 
 struct UdpNode::Waiting {
-  std::unordered_map<WalkId, std::function<void(Found)>> gets;
+  std::unordered_map<WalkId, std::function<void(GetDone)>> gets;
   std::unordered_map<WalkId, std::function<void(Announced)>> announces;
   std::unordered_map<WalkId, std::function<void(bool)>> puts;
   std::function<void()> left;
@@ -47,9 +157,12 @@ UdpNode::UdpNode(EventLoop& loop, DiskPool& disk, const Identity& identity, cons
     : loop_(loop),
       disk_(disk),
       options_(options),
-      node_(options_.node, identity.id(), network_id_of(options_.network_key), secret_key(),
-            Random::from_os(), loop.now()),
-      buffers_(std::make_unique<Buffers>()),
+      identity_(identity.seed()),
+      membership_(options_.network_key, options_.membership, secret_key()),
+      node_(options_.node, identity_, network_id_of(options_.network_key), secret_key(), Random::from_os(),
+            loop.now(), unix_ms()),
+      receiving_(std::make_unique<Receiving>()),
+      sending_(std::make_unique<Sending>()),
       waiting_(std::make_unique<Waiting>()),
       handle_(std::make_shared<Handle>(Handle{this})),
       timer_(loop, [this] { on_timer(); }),
@@ -67,6 +180,8 @@ Result<> UdpNode::start() {
   // Fewer bytes than asked for are no error: the kernel's limit decides.
   (void)::setsockopt(socket->get(), SOL_SOCKET, SO_RCVBUF, &options_.receive_buffer_bytes,
                      sizeof options_.receive_buffer_bytes);
+  (void)::setsockopt(socket->get(), SOL_SOCKET, SO_SNDBUF, &options_.send_buffer_bytes,
+                     sizeof options_.send_buffer_bytes);
   socket_ = std::move(*socket);
   bound_ = *bound;
   readable_.emplace(loop_, socket_.get(), EV_READ, [this](short) { on_readable(); });
@@ -80,8 +195,9 @@ Result<> UdpNode::start() {
     }
     save_timer_.start(options_.save_contacts_every);
   }
-  log::info("dsht", "event=started id={} rpc={} seeds={} known={}", to_string(node_.id()), to_string(bound_),
-            options_.seeds.size(), known.size());
+  log::info("dsht", "event=started id={} rpc={} network={} seeds={} known={}", to_string(node_.id()),
+            to_string(bound_), membership_.is_open() ? "open" : "closed", options_.seeds.size(),
+            known.size());
   if (!options_.seeds.empty() || !known.empty() || !options_.seeds_follow) {
     join_through(options_.seeds, std::move(known));
   }
@@ -106,7 +222,13 @@ void UdpNode::leave(std::function<void()> done) {
 // ---- the index
 
 void UdpNode::get(const Key& key, Duration budget, std::function<void(Found)> done) {
-  waiting_->gets[node_.get(loop_.now(), key, budget)] = std::move(done);
+  get(key, budget, GetOptions{}, [done = std::move(done)](GetDone answer) {
+    if (done) done(std::move(answer.found));
+  });
+}
+
+void UdpNode::get(const Key& key, Duration budget, const GetOptions& how, std::function<void(GetDone)> done) {
+  waiting_->gets[node_.get(loop_.now(), key, budget, how)] = std::move(done);
   finish_turn();
 }
 
@@ -127,31 +249,37 @@ void UdpNode::withdraw(const Key& key) {
   finish_turn();
 }
 
+void UdpNode::set_hints(std::vector<Key> hints) {
+  node_.set_hints(loop_.now(), std::move(hints));
+  finish_turn();
+}
+
 // ---- turns
 
 void UdpNode::on_readable() {
   const TimePoint now = loop_.now();
-  Buffers& b = *buffers_;
+  const std::uint64_t wall_clock = membership_.is_open() ? 0 : unix_ms();
+  Receiving& in = *receiving_;
   for (std::size_t left = options_.datagrams_per_turn; left > 0;) {
     const std::size_t wanted = std::min(left, kBatch);
-    for (std::size_t i = 0; i < wanted; ++i) {
-      b.pieces[i] = {b.data[i].data(), b.data[i].size()};
-      b.messages[i] = {};
-      b.messages[i].msg_hdr.msg_name = &b.addresses[i];
-      b.messages[i].msg_hdr.msg_namelen = sizeof(sockaddr_storage);
-      b.messages[i].msg_hdr.msg_iov = &b.pieces[i];
-      b.messages[i].msg_hdr.msg_iovlen = 1;
-    }
     const int got =
-        ::recvmmsg(socket_.get(), b.messages.data(), static_cast<unsigned>(wanted), MSG_DONTWAIT, nullptr);
+        ::recvmmsg(socket_.get(), in.messages.data(), static_cast<unsigned>(wanted), MSG_DONTWAIT, nullptr);
     if (got <= 0) break;  // nothing more, or an ICMP error of an earlier datagram: its time-out tells
-    for (int i = 0; i < got; ++i) {
-      const auto index = static_cast<std::size_t>(i);
-      node_.on_datagram(now, Endpoint::from(reinterpret_cast<const sockaddr*>(&b.addresses[index])),
-                        ByteView(b.data[index]).first(b.messages[index].msg_len));
+    const auto count = static_cast<std::size_t>(got);
+    for (std::size_t i = 0; i < count; ++i) {
+      const Endpoint from = Endpoint::from(reinterpret_cast<const sockaddr*>(&in.addresses[i]));
+      in.messages[i].msg_hdr.msg_namelen = sizeof(sockaddr_storage);
+      const ByteView datagram = ByteView(in.data[i]).first(in.messages[i].msg_len);
+      if (membership_.is_open()) {
+        node_.on_datagram(now, from, datagram);
+      } else if (const auto message = membership_.open(wall_clock, datagram)) {
+        node_.on_datagram(now, from, *message);
+      }
     }
-    left -= static_cast<std::size_t>(got);
-    if (static_cast<std::size_t>(got) < wanted) break;
+    // The answers go out while their requests are in the cache, and nobody waits for the rest of the turn.
+    send_actions();
+    left -= count;
+    if (count < wanted) break;
     if (left == 0) counters_.receive_full.add();
   }
   finish_turn();
@@ -164,39 +292,31 @@ void UdpNode::on_timer() {
 
 // Sends now, but calls back from a turn of its own: a callback must not run inside the call that caused it.
 void UdpNode::finish_turn() {
+  send_actions();
+  if (!answers_.empty() && !answer_timer_.is_pending()) answer_timer_.start(Duration::zero());
+  start_timer();
+}
+
+void UdpNode::start_timer() {
+  const TimePoint at = node_.next_deadline();
+  if (at == timer_at_ && timer_.is_pending()) return;  // most turns: each start is a system call
+  timer_at_ = at;
+  timer_.start(at - loop_.now());
+}
+
+void UdpNode::send_actions() {
   node_.take_actions(actions_);
+  const std::uint64_t wall_clock = membership_.is_open() || actions_.empty() ? 0 : unix_ms();
   for (Action& action : actions_) {
     if (auto* datagram = std::get_if<SendDatagram>(&action)) {
-      outgoing_.push_back(std::move(*datagram));
+      if (!membership_.is_open()) membership_.seal(wall_clock, datagram->data);
+      sending_->add(*datagram);
+      if (sending_->is_full()) sending_->flush(socket_.get(), counters_.send_failed);
     } else {
       answers_.push_back(std::move(action));
     }
   }
-  actions_.clear();
-  flush();
-  if (!answers_.empty() && !answer_timer_.is_pending()) answer_timer_.start(Duration::zero());
-  timer_.start(node_.next_deadline() - loop_.now());
-}
-
-void UdpNode::flush() {
-  Buffers& b = *buffers_;
-  for (std::size_t at = 0; at < outgoing_.size();) {
-    const std::size_t count = std::min(outgoing_.size() - at, kBatch);
-    for (std::size_t i = 0; i < count; ++i) {
-      SendDatagram& datagram = outgoing_[at + i];
-      b.pieces[i] = {datagram.data.data(), datagram.data.size()};
-      b.messages[i] = {};
-      b.messages[i].msg_hdr.msg_name = &b.addresses[i];
-      b.messages[i].msg_hdr.msg_namelen = datagram.to.to(b.addresses[i]);
-      b.messages[i].msg_hdr.msg_iov = &b.pieces[i];
-      b.messages[i].msg_hdr.msg_iovlen = 1;
-    }
-    const int sent = ::sendmmsg(socket_.get(), b.messages.data(), static_cast<unsigned>(count), MSG_DONTWAIT);
-    if (sent <= 0)
-      counters_.send_failed.add();  // the first of them; UDP may lose it, and retries it if it matters
-    at += sent <= 0 ? 1 : static_cast<std::size_t>(sent);
-  }
-  outgoing_.clear();
+  sending_->flush(socket_.get(), counters_.send_failed);
 }
 
 void UdpNode::answer() {
@@ -212,13 +332,16 @@ void UdpNode::answer() {
   const std::shared_ptr<const Handle> alive = handle_;
   for (Action& answer : answers) {
     if (auto* get_done = std::get_if<GetDone>(&answer)) {
-      finish(waiting_->gets, get_done->walk, get_done->found);
+      finish(waiting_->gets, get_done->walk, *get_done);
     } else if (auto* announce_done = std::get_if<AnnounceDone>(&answer)) {
       finish(waiting_->announces, announce_done->walk, announce_done->announced);
     } else if (auto* put_done = std::get_if<PutDone>(&answer)) {
       finish(waiting_->puts, put_done->walk, put_done->stored);
     } else if (std::holds_alternative<Joined>(answer)) {
       log::info("dsht", "event=joined contacts={}", node_.contact_count());
+    } else if (const auto* changed = std::get_if<ClusterChanged>(&answer)) {
+      log::info("dsht", "event=cluster level={} from={} to={} why={}", changed->level,
+                to_string(changed->from), to_string(changed->to), to_string(changed->why));
     } else if (std::holds_alternative<LeaveDone>(answer)) {
       log::info("dsht", "event=left handed_over={}", node_.counters().replicated.value());
       const auto left = std::exchange(waiting_->left, nullptr);
@@ -270,6 +393,10 @@ std::optional<Contact> UdpNode::self() const {
 std::vector<Neighbour> UdpNode::nodes(const NodesQuery& query) const {
   return node_.nodes(loop_.now(), query);
 }
+
+LevelVerdict UdpNode::level_of(const IpAddress& address) const { return node_.level_of(address); }
+
+ClusterStatus UdpNode::cluster(Level level) const { return node_.cluster(loop_.now(), level); }
 
 Duration UdpNode::budget() const {
   return std::clamp(4 * node_.rtt_quantile(0.9).value_or(Duration::zero()), kBudgetMin, kBudgetMax);

@@ -16,6 +16,7 @@
 #include "base/io/fd.h"
 #include "base/result.h"
 #include "dsht/identity.h"
+#include "dsht/membership.h"
 #include "dsht/node.h"
 
 namespace reef::dsht {
@@ -26,11 +27,13 @@ struct UdpNodeOptions {
   std::vector<Endpoint> seeds;     // resolved; empty: the first node of a network, or known contacts suffice
   bool seeds_follow = false;       // by join(), once their names are resolved: we are not the first node
   Bytes network_key;               // the same in all nodes; empty: the open network
+  MembershipOptions membership;    // of a closed one
   std::filesystem::path data_dir;  // contacts are kept here; empty: nowhere
   Duration save_contacts_every = std::chrono::minutes(5);
   std::size_t datagrams_per_turn = 256;  // read before other work of the loop has its turn
-  int receive_buffer_bytes = 1 << 20;    // asked of the kernel
-  NodeOptions node;                      // ports and services are what we tell others of ourselves
+  int receive_buffer_bytes = 1 << 20;    // asked of the kernel, as is the next
+  int send_buffer_bytes = 1 << 20;
+  NodeOptions node;  // ports and services are what we tell others of ourselves
 };
 
 // What the shell counts, beside NodeCounters.
@@ -63,11 +66,16 @@ class UdpNode : public Index {
   void leave(std::function<void()> done);
 
   void get(const Key& key, Duration budget, std::function<void(Found)> done) override;
+  // The same for whoever chooses the levels, or wants to see the way (GetDone::steps).
+  void get(const Key& key, Duration budget, const GetOptions& how, std::function<void(GetDone)> done);
   void announce(const Key& key, ByteView value, std::chrono::seconds ttl, Duration budget,
                 std::function<void(Announced)> done) override;
   void put(const Key& key, ByteView value, std::chrono::seconds ttl,
            std::function<void(bool stored)> done) override;
   void withdraw(const Key& key) override;
+
+  // Where we are, as keys of the hint domain, in place of those given before (dsht/hints.h).
+  void set_hints(std::vector<Key> hints);
 
   // ---- what it knows
   [[nodiscard]] const NodeId& id() const { return node_.id(); }
@@ -82,41 +90,51 @@ class UdpNode : public Index {
   // Ourselves as others see us, for answers that list us too; nullopt while advertised() is.
   [[nodiscard]] std::optional<Contact> self() const;
   [[nodiscard]] std::vector<Neighbour> nodes(const NodesQuery& query) const;
+  [[nodiscard]] LevelVerdict level_of(const IpAddress& address) const;
+  [[nodiscard]] ClusterStatus cluster(Level level) const;  // 1 or 2
+  [[nodiscard]] const NodeOptions& node_options() const { return options_.node; }
   // What a request should wait for the index at most: max(300 ms, 4 × p90 RTT), at most 1.5 s.
   [[nodiscard]] Duration budget() const;
   [[nodiscard]] const Node& core() const { return node_; }
   [[nodiscard]] const UdpNodeCounters& counters() const { return counters_; }
+  // Counts what a closed network did not take; that never reaches the node.
+  [[nodiscard]] const Membership& membership() const { return membership_; }
   [[nodiscard]] EventLoop& loop() { return loop_; }
   [[nodiscard]] std::shared_ptr<const Handle> handle() const { return handle_; }
 
  private:
-  struct Buffers;
+  struct Receiving;
+  struct Sending;
   struct Waiting;
 
   void join_through(std::vector<Endpoint> seeds, std::vector<Contact> known);
   void on_readable();
   void on_timer();
   void finish_turn();
-  void flush();
+  void send_actions();
+  void start_timer();
   void answer();
   void save();
 
   EventLoop& loop_;
   DiskPool& disk_;
   const UdpNodeOptions options_;
+  const Identity identity_;
+  Membership membership_;
   Node node_;
   UdpNodeCounters counters_;
   Endpoint bound_;
   Fd socket_;
-  std::unique_ptr<Buffers> buffers_;
+  std::unique_ptr<Receiving> receiving_;
+  std::unique_ptr<Sending> sending_;
   std::unique_ptr<Waiting> waiting_;  // callbacks by walk
   std::shared_ptr<Handle> handle_;
   std::optional<FdEvent> readable_;
   Timer timer_;
+  TimePoint timer_at_{};
   Timer answer_timer_;  // calls back in a turn of its own
   Timer save_timer_;
   std::vector<Action> actions_;
-  std::vector<SendDatagram> outgoing_;
   std::vector<Action> answers_;
 };
 

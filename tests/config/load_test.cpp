@@ -225,6 +225,13 @@ TEST_CASE("settings that contradict each other are reported where the later one 
         "--set dsht.budget_min: found \"2s\"; allowed: at most dsht.budget_max, which is \"1500ms\"");
   CHECK(error_of(sources({"--set", "dsht.budget_max=100ms"})) ==
         "--set dsht.budget_max: found \"100ms\"; allowed: at least dsht.budget_min, which is \"300ms\"");
+  CHECK(error_of(sources({"--set", "dsht.threshold_2=80ms"})) ==
+        "--set dsht.threshold_2: found \"80ms\"; allowed: at most dsht.threshold_1, which is \"60ms\"");
+  CHECK(error_of(sources({"--set", "dsht.accept_percent=40"})) ==
+        "--set dsht.accept_percent: found 40; allowed: at least dsht.keep_percent, which is 50");
+  CHECK(
+      error_of(sources({"--set", "dsht.first_decision=10min"})) ==
+      "--set dsht.first_decision: found \"10min\"; allowed: at most dsht.decision_period, which is \"5min\"");
   CHECK(error_of(sources_of_file("[proxy.cache]\nlifetime_ceiling = \"1min\"\n")) ==
         "reef.toml:2: proxy.cache.lifetime_ceiling: found \"1min\"; allowed: at least "
         "proxy.cache.lifetime_floor, which is "

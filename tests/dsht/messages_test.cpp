@@ -156,7 +156,9 @@ bool is_refused(const Message& message, std::size_t at_from_end, std::uint8_t by
 
 TEST_CASE("every message is encoded as docs/protocol.md shows it") {
   const auto vectors = page_vectors();
-  for (const auto& [name, message] : samples()) {
+  for (const auto& sample : samples()) {
+    const auto& name = sample.first;
+    const auto& message = sample.second;
     CAPTURE(name);
     const auto vector = vectors.find(name);
     REQUIRE((vector != vectors.end()));
@@ -174,7 +176,9 @@ TEST_CASE("there is a sample of every type") {
 }
 
 TEST_CASE("what is encoded is decoded to the same message, and fits the buffer that it is written to") {
-  for (const auto& [name, message] : samples()) {
+  for (const auto& sample : samples()) {
+    const auto& name = sample.first;
+    const auto& message = sample.second;
     CAPTURE(name);
     const Bytes wire = encode(message);
     const auto decoded = decode(wire, kNet);
@@ -187,7 +191,9 @@ TEST_CASE("what is encoded is decoded to the same message, and fits the buffer t
 }
 
 TEST_CASE("a datagram cut anywhere, or with one byte more, is refused") {
-  for (const auto& [name, message] : samples()) {
+  for (const auto& sample : samples()) {
+    const auto& name = sample.first;
+    const auto& message = sample.second;
     CAPTURE(name);
     Bytes wire = encode(message);
     for (std::size_t size = 0; size < wire.size(); ++size) {

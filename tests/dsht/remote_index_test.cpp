@@ -2,9 +2,13 @@
 #include "dsht/io/remote_index.h"
 
 #include <doctest/doctest.h>
+#include <sys/socket.h>
 
+#include <array>
+#include <map>
 #include <thread>
 
+#include "base/io/socket.h"
 #include "dsht/io/udp_node.h"
 
 using namespace reef;
@@ -68,8 +72,10 @@ struct Pair {
 
 TEST_CASE_FIXTURE(Pair, "two nodes find each other, agree on their endpoints, and share values") {
   CHECK(b->advertised() == b->bound());
-  const auto near =
-      a.nodes({.level = 0, .count = 4, .services = kServiceProxy, .target = {}, .heard_within = 1min});
+  NodesQuery query;
+  query.services = kServiceProxy;
+  query.heard_within = 1min;
+  const auto near = a.nodes(query);
   REQUIRE(near.size() == 1);
   CHECK(near[0].contact.id == b->id());
   CHECK(near[0].contact.http_port == 8090);
@@ -90,6 +96,118 @@ TEST_CASE_FIXTURE(Pair, "two nodes find each other, agree on their endpoints, an
   REQUIRE(found->values.size() == 1);
   CHECK(as_text(found->values[0].data) == "value");
   CHECK(found->values[0].publisher == a.id());
+}
+
+TEST_CASE("a burst of one peer is answered datagram by datagram, each answer once") {
+  EventLoop loop;
+  DiskPool disk{1, 16};
+  UdpNode node(loop, disk, fresh_identity(), on_loopback());
+  REQUIRE(node.start().has_value());
+  const auto socket = bind_udp(Endpoint::parse("127.0.0.1:0").value(), false);
+  REQUIRE(socket.has_value());
+  sockaddr_storage to{};
+  const socklen_t size = node.bound().to(to);
+  REQUIRE(::connect(socket->get(), reinterpret_cast<const sockaddr*>(&to), size) == 0);
+  constexpr std::uint64_t kCount = 150;  // several batches
+  Message message;
+  message.header.network = network_id_of({});
+  message.header.sender = fresh_identity().id();
+  message.body = Ping{};
+  for (std::uint64_t i = 1; i <= kCount; ++i) {
+    message.header.transaction = i;
+    const Bytes datagram = encode(message);
+    REQUIRE(::send(socket->get(), datagram.data(), datagram.size(), 0) ==
+            static_cast<ssize_t>(datagram.size()));
+  }
+  std::map<std::uint64_t, int> answers;
+  std::array<std::byte, 2 * kDatagramBytesMax> buffer;
+  turn_until(loop, [&] {
+    for (;;) {
+      const ssize_t got = ::recv(socket->get(), buffer.data(), buffer.size(), MSG_DONTWAIT);
+      if (got <= 0) break;
+      const auto answer =
+          decode(ByteView(buffer).first(static_cast<std::size_t>(got)), message.header.network);
+      REQUIRE(answer.has_value());
+      if (answer->type() == MessageType::pong) ++answers[answer->header.transaction];
+    }
+    return answers.size() == kCount;
+  });
+  for (const auto& [transaction, count] : answers) CHECK(count == 1);
+  CHECK(answers.begin()->first == 1);
+  CHECK(answers.rbegin()->first == kCount);
+  CHECK(node.counters().send_failed.value() == 0);
+}
+
+TEST_CASE_FIXTURE(Pair, "a get shows its way to whoever wants to see it") {
+  const Key key = a.key(KeyDomain::test, "way");
+  std::optional<GetDone> done;
+  b->get(key, 1s, {.levels = kAllLevels, .trace = true}, [&](GetDone result) { done = std::move(result); });
+  CHECK_FALSE(done.has_value());  // never inside the call
+  turn_until(loop, [&] { return done.has_value(); });
+  CHECK(done->found.end == WalkEnd::exhausted);
+  REQUIRE_FALSE(done->steps.empty());
+  for (const TraceStep& step : done->steps) {
+    CHECK(step.contact.id == a.id());
+    CHECK(step.outcome == TraceStep::Outcome::contacts);
+    CHECK(step.rtt.has_value());
+  }
+  done.reset();
+  b->get(key, 1s, GetOptions{}, [&](GetDone result) { done = std::move(result); });
+  turn_until(loop, [&] { return done.has_value(); });
+  CHECK(done->steps.empty());
+}
+
+TEST_CASE_FIXTURE(Pair, "a node stands in the index under its hints, for those who look there") {
+  const Key hint = a.key(KeyDomain::hint, "9.1.1.0/24");
+  a.set_hints({hint});
+  std::optional<Found> found;
+  std::function<void()> look = [&] {
+    b->get(hint, 1s, [&](Found result) {
+      if (result.values.empty()) return look();
+      found = std::move(result);
+    });
+  };
+  look();
+  turn_until(loop, [&] { return found.has_value(); });
+  CHECK(found->values[0].publisher == a.id());
+}
+
+TEST_CASE("a closed network hears members only, and counts the others") {
+  EventLoop loop;
+  DiskPool disk{1, 16};
+  const auto with_key = [](std::string_view key, std::vector<Endpoint> seeds = {}) {
+    UdpNodeOptions options = on_loopback(std::move(seeds));
+    options.network_key.assign(as_bytes(key).begin(), as_bytes(key).end());
+    return options;
+  };
+  UdpNode a(loop, disk, fresh_identity(), with_key("one"));
+  REQUIRE(a.start().has_value());
+  UdpNode member(loop, disk, fresh_identity(), with_key("one", {a.bound()}));
+  REQUIRE(member.start().has_value());
+  turn_until(loop, [&] { return member.is_joined() && a.contact_count() == 1; });
+  CHECK(a.key(KeyDomain::url, "x") == member.key(KeyDomain::url, "x"));
+  const auto refused = [&](Membership::Refusal why) {
+    return a.membership().refused()[static_cast<std::size_t>(why)].value();
+  };
+  CHECK(refused(Membership::Refusal::bad_mac) == 0);
+
+  UdpNode stranger(loop, disk, fresh_identity(), with_key("another", {a.bound()}));
+  REQUIRE(stranger.start().has_value());
+  turn_until(loop, [&] { return refused(Membership::Refusal::bad_mac) > 1; });
+  UdpNode open(loop, disk, fresh_identity(), on_loopback({a.bound()}));
+  REQUIRE(open.start().has_value());
+  const auto all_refused = [&] {
+    std::uint64_t sum = 0;
+    for (const Counter& counter : a.membership().refused()) sum += counter.value();
+    return sum;
+  };
+  const std::uint64_t before = all_refused();
+  turn_until(loop, [&] { return all_refused() > before + 1; });
+  CHECK_FALSE(stranger.is_joined());
+  CHECK_FALSE(open.is_joined());
+  CHECK(a.contact_count() == 1);
+  // What is refused costs the node nothing: it hears of members only.
+  CHECK(a.core().counters().undecodable[static_cast<std::size_t>(DecodeError::wrong_network)].value() == 0);
 }
 
 TEST_CASE_FIXTURE(Pair, "a node that leaves has handed over what it held") {

@@ -144,14 +144,14 @@ TEST_CASE_FIXTURE(Fixture, "a record that comes again does not prolong its own l
 TEST_CASE_FIXTURE(Fixture, "full: M complete values will live at least half as long as the new one") {
   for (std::uint32_t i = 1; i <= 3; ++i) put(i);
   for (std::uint32_t i = 10; i < 20; ++i) announce(i);
-  CHECK_FALSE(storage.is_full(t0, key(1), 20s));  // announcements do not count
+  CHECK_FALSE(storage.is_full(t0, key(1), 20s, node(99)));  // announcements do not count
   put(4, t0 + 600s);
   CHECK(storage.count(key(1)) == 14);
-  CHECK(storage.is_full(t0 + 600s, key(1), 6000s));  // three end at t0 + 3,600 s
-  CHECK_FALSE(storage.is_full(t0 + 600s, key(1), 6002s));
-  CHECK(storage.is_full(t0 + 600s, key(1), 20s));
-  CHECK_FALSE(storage.is_full(t0 + 3600s, key(1), 20s));
-  CHECK_FALSE(storage.is_full(t0, key(2), 20s));
+  CHECK(storage.is_full(t0 + 600s, key(1), 6000s, node(99)));  // three end at t0 + 3,600 s
+  CHECK_FALSE(storage.is_full(t0 + 600s, key(1), 6002s, node(99)));
+  CHECK(storage.is_full(t0 + 600s, key(1), 20s, node(99)));
+  CHECK_FALSE(storage.is_full(t0 + 3600s, key(1), 20s, node(99)));
+  CHECK_FALSE(storage.is_full(t0, key(2), 20s, node(99)));
   CHECK(storage.count(key(2)) == 0);
 }
 

@@ -20,7 +20,7 @@ from reeflab import build_dir  # noqa: E402
 from reeflab.node import Node  # noqa: E402
 
 ADDRESS = "127.0.0.22"
-NETWORK_KEY = b"reef"                       # network.key's default
+NETWORK_KEY = b""                           # network.key's default: the open network
 RPC_RECORD_HEAD, RPC_NETWORK_AT = 3, 4      # the fuzz corpus: control byte and length; then the datagram
 DNS_SELECTOR = 1
 failures = []

@@ -176,6 +176,36 @@ def a_reload_applies_what_it_can_and_survives_nonsense(directory):
         check(node.stop() == 0, "and it ends well")
 
 
+def index_by_command_line(reef, admin, own_id):
+    """reef dht announce, trace and nodes, and reef cluster, on a node that is alone."""
+    def run(*words):
+        return subprocess.run([reef, *words, *admin], capture_output=True, text=True, timeout=20)
+
+    for what in ("the first", "the first"):  # renewed by the same publisher, who is still the first
+        out = run("dht", "announce", "page", "me", "--ttl", "30")
+        check(out.returncode == 0 and what in out.stdout, f"reef dht announce: {out.stdout.strip()}{out.stderr}")
+    walk = json.loads(run("dht", "trace", "page", "--json").stdout)
+    check(walk["end"] == "found" and walk["why"] and len(walk["key"]) == 40 and walk["values"][0]["provisional"],
+          f"reef dht trace --json: {walk['end']}, {walk['why']}")
+    out = run("dht", "trace", "nothing here", "--level", "0")
+    check(out.returncode == 0 and "nobody was asked" in out.stdout, f"and for people: {out.stdout.strip()}{out.stderr}")
+    out = run("dht", "nodes", "--near", "127.0.0.1", "--json")
+    check(out.returncode == 0 and json.loads(out.stdout)["nodes"] == [], f"reef dht nodes: {out.stdout.strip()}")
+    levels = json.loads(run("cluster", "--json").stdout)["levels"]
+    check([entry["level"] for entry in levels] == [0, 1, 2] and
+          all(len(entry["id"]) == 40 and entry["contacts"] == 0 for entry in levels) and
+          levels[0]["id"] == 40 * "0" and levels[1]["threshold_ms"] == 60 and levels[2]["threshold_ms"] == 20,
+          "reef cluster --json tells every level")
+    out = run("cluster")
+    check(out.returncode == 0 and levels[2]["id"] in out.stdout and "switches" in out.stdout, "and for people")
+    for words, said in [(["dht", "put", "x", 129 * "y"], "128"), (["dht", "trace", "x", "--level", "3"], "--level"),
+                        (["dht", "get", "x", "--domain", "nonsense"], "--domain"),
+                        (["dht", "nodes", "--target", "xyz"], "40 hex digits"),
+                        (["dht", "announce", "x", "y", "--ttl", "0"], "--ttl")]:
+        out = run(*words)
+        check(out.returncode != 0 and said in out.stderr + out.stdout, f"reef {' '.join(words)[:40]}: {out.stderr.strip()}")
+
+
 def the_command_line_talks_to_the_node(directory):
     reef = program("reef")
     url = "http://www.example.com/a?b=c"
@@ -191,12 +221,16 @@ def the_command_line_talks_to_the_node(directory):
         put = subprocess.run([reef, "dht", "put", "greeting", "hello", *admin], capture_output=True, text=True, timeout=20)
         got = subprocess.run([reef, "dht", "get", "greeting", *admin], capture_output=True, text=True, timeout=20)
         check(put.returncode == 0 and "hello" in got.stdout, f"reef dht put and get: {got.stdout.strip()}{got.stderr}")
+        index_by_command_line(reef, admin, status["id"])
         trace = subprocess.run([reef, "trace", "127.0.0.1", *admin], capture_output=True, text=True, timeout=20)
         check(trace.returncode == 0 and "127.0.0.1" in trace.stdout, f"reef trace: {trace.stdout.strip()}{trace.stderr}")
         connection = http.client.HTTPConnection("127.0.0.1", node.admin_port, timeout=10)
         connection.request("GET", "/api/status", headers={"Host": "evil.example"})
         check(connection.getresponse().status == 403, "the admin listener refuses a foreign Host")
-        for path in ("/api/trace?address=%ff%fe", "/api/dht/get?name=%ff&domain=%ff", "/api/trace"):
+        for path in ("/api/trace?address=%ff%fe", "/api/dht/get?name=%ff&domain=%ff", "/api/trace",
+                     "/api/dht/get", "/api/dht/trace?name=x&levels=3", "/api/dht/trace?name=x&levels=2,",
+                     "/api/dht/nodes?level=9", "/api/dht/nodes?near=%ff", "/api/dht/nodes?target=12",
+                     "/api/dht/nodes?near=127.0.0.1&target=" + 40 * "0", "/api/dht/nodes?count=0"):
             status, body = node.admin(path)
             check(status == 400 and "error" in json.loads(body), f"nonsense gets an answer: {path} {body}")
 

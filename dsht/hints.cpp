@@ -1,0 +1,53 @@
+#include "dsht/hints.h"
+
+#include <algorithm>
+
+namespace reef::dsht {
+namespace {
+
+constexpr int kV4PrefixBits = 24;
+constexpr int kV6PrefixBits = 48;
+
+std::string prefix_name(const IpAddress& address) {
+  return to_string(IpPrefix::around(address, address.is_v4() ? kV4PrefixBits : kV6PrefixBits));
+}
+
+// The routers of all traces, nearest first. The target itself is none.
+std::vector<IpAddress> routers(std::span<const probe::TraceResult> traces, const HintOptions& options) {
+  std::vector<IpAddress> out;
+  for (int ttl = 1; ttl <= options.hops_max; ++ttl) {
+    for (const probe::TraceResult& trace : traces) {
+      const auto hop = std::find_if(trace.hops.begin(), trace.hops.end(),
+                                    [ttl](const probe::Hop& h) { return h.ttl == ttl; });
+      if (hop == trace.hops.end() || !hop->address || !says_where(*hop->address, options)) continue;
+      if (trace.end == probe::TraceEnd::reached && hop + 1 == trace.hops.end()) continue;
+      out.push_back(*hop->address);
+    }
+  }
+  return out;
+}
+
+}  // namespace
+
+bool says_where(const IpAddress& address, const HintOptions& options) {
+  return address.is_global_unicast() ||
+         std::any_of(options.also.begin(), options.also.end(),
+                     [&](const IpPrefix& prefix) { return prefix.contains(address); });
+}
+
+std::vector<std::string> hint_names(std::span<const IpAddress> own,
+                                    std::span<const probe::TraceResult> traces, const HintOptions& options) {
+  std::vector<std::string> out;
+  const auto add = [&out](std::string name) {
+    if (std::find(out.begin(), out.end(), name) == out.end()) out.push_back(std::move(name));
+  };
+  for (const IpAddress& address : own) {
+    if (says_where(address, options)) add(prefix_name(address));
+  }
+  const std::vector<IpAddress> near = routers(traces, options);
+  for (const IpAddress& router : near) add(to_string(router));
+  for (const IpAddress& router : near) add(prefix_name(router));
+  return out;
+}
+
+}  // namespace reef::dsht

@@ -1,0 +1,144 @@
+// The only place where configuration meets the parts: what is set arrives, and what is not set is the part's
+// own default.
+#include "node/options.h"
+
+#include <doctest/doctest.h>
+
+using namespace reef;
+using namespace std::chrono_literals;
+
+TEST_CASE("a node that is told nothing runs the index with the index's own defaults") {
+  const dsht::UdpNodeOptions made = node::dsht_options(config::Settings{});
+  const dsht::NodeOptions& node = made.node;
+  const dsht::NodeOptions own;
+  CHECK(made.network_key.empty());
+  CHECK(made.membership.clock_slack == dsht::MembershipOptions{}.clock_slack);
+  CHECK(node.levels == own.levels);
+  CHECK(node.table.bucket_size == own.table.bucket_size);
+  CHECK(node.put_bits == own.put_bits);
+  CHECK(node.get_bits == own.get_bits);
+  CHECK(node.alpha == own.alpha);
+  CHECK(node.alpha_near == own.alpha_near);
+  CHECK(node.put_window == own.put_window);
+  CHECK(node.replicas == own.replicas);
+  CHECK(node.storage.full_at == own.storage.full_at);
+  CHECK(node.storage.values_per_key_max == own.storage.values_per_key_max);
+  CHECK(node.load.per_window == own.load.per_window);
+  CHECK(node.hot_gets == own.hot_gets);
+  CHECK(node.hot_memory == own.hot_memory);
+  CHECK(node.reply_values == own.reply_values);
+  CHECK(node.rate_limit.per_second == own.rate_limit.per_second);
+  CHECK(node.rate_limit.burst == own.rate_limit.burst);
+  CHECK(node.signatures_per_second == own.signatures_per_second);
+  CHECK(node.near_ping == own.near_ping);
+  CHECK(node.far_ping == own.far_ping);
+  CHECK(node.hint_ttl == own.hint_ttl);
+  CHECK(node.clusters.threshold == own.clusters.threshold);
+  CHECK(node.clusters.accept_share == doctest::Approx(own.clusters.accept_share));
+  CHECK(node.clusters.keep_share == doctest::Approx(own.clusters.keep_share));
+  CHECK(node.clusters.prefer_share == doctest::Approx(own.clusters.prefer_share));
+  CHECK(node.clusters.split_share == doctest::Approx(own.clusters.split_share));
+  CHECK(node.clusters.refuse_for == own.clusters.refuse_for);
+  CHECK(node.clusters.return_after == own.clusters.return_after);
+  CHECK(node.clusters.sample_size == own.clusters.sample_size);
+  CHECK(node.clusters.sample_min == own.clusters.sample_min);
+  CHECK(node.clusters.first_decision == own.clusters.first_decision);
+  CHECK(node.clusters.decision_period == own.clusters.decision_period);
+  CHECK(node.clusters.serve_left == own.clusters.serve_left);
+  const node::HintKeeperOptions hints = node::hint_options(config::Settings{});
+  CHECK(hints.enabled);
+  CHECK(hints.period == node::HintKeeperOptions{}.period);
+  CHECK(hints.traces == node::HintKeeperOptions{}.traces);
+  CHECK(hints.hints.hops_max == dsht::HintOptions{}.hops_max);
+}
+
+TEST_CASE("every setting of the index reaches it") {
+  config::Settings settings;
+  config::DshtSettings& dsht = settings.dsht;
+  settings.network.key = "secret";
+  dsht.levels = 2;
+  dsht.threshold_1 = 70ms;
+  dsht.threshold_2 = 10ms;
+  dsht.accept_percent = 90;
+  dsht.keep_percent = 40;
+  dsht.prefer_percent = 95;
+  dsht.split_percent = 60;
+  dsht.refuse_for = 21s;
+  dsht.return_after = 22s;
+  dsht.sample_size = 3;
+  dsht.first_decision = 1s;
+  dsht.decision_period = 2s;
+  dsht.serve_left = 3s;
+  dsht.hints = false;
+  dsht.hint_period = 4s;
+  dsht.hint_traces = 5;
+  dsht.hint_hops = 6;
+  dsht.hint_ttl = 7s;
+  dsht.k = 9;
+  dsht.k_near = 10;
+  dsht.put_bits = 2;
+  dsht.get_bits = 3;
+  dsht.alpha = 4;
+  dsht.alpha_near = 5;
+  dsht.put_window = 6;
+  dsht.replicas = 7;
+  dsht.full_at = 8;
+  dsht.loaded_at = 9;
+  dsht.hot_at = 10;
+  dsht.hot_memory = 11s;
+  dsht.reply_values = 12;
+  dsht.values_per_key_max = 13;
+  dsht.values_bytes_max = 14'000;
+  dsht.requests_per_second = 15;
+  dsht.request_burst = 16;
+  dsht.signatures_per_second = 17;
+  dsht.near_ping = 18s;
+  dsht.far_ping = 19s;
+  dsht.clock_slack = 20s;
+  settings.proxy.origin.allow = {IpPrefix::parse("10.0.0.0/8").value()};
+
+  const dsht::UdpNodeOptions made = node::dsht_options(settings);
+  const dsht::NodeOptions& node = made.node;
+  CHECK(as_text(made.network_key) == "secret");
+  CHECK(made.membership.clock_slack == 20s);
+  CHECK(node.levels == 2);
+  CHECK(node.clusters.threshold == std::array<Duration, dsht::kLevels>{Duration::max(), 70ms, 10ms});
+  CHECK(node.clusters.accept_share == doctest::Approx(0.9));
+  CHECK(node.clusters.keep_share == doctest::Approx(0.4));
+  CHECK(node.clusters.prefer_share == doctest::Approx(0.95));
+  CHECK(node.clusters.split_share == doctest::Approx(0.6));
+  CHECK(node.clusters.refuse_for == 21s);
+  CHECK(node.clusters.return_after == 22s);
+  CHECK(node.clusters.sample_size == 3);
+  CHECK(node.clusters.sample_min == 3);  // never more than are remembered
+  CHECK(node.clusters.first_decision == 1s);
+  CHECK(node.clusters.decision_period == 2s);
+  CHECK(node.clusters.serve_left == 3s);
+  CHECK(node.hint_ttl == 7s);
+  CHECK(node.table.bucket_size == std::array<std::size_t, dsht::kLevels>{9, 9, 10});
+  CHECK(node.put_bits == 2);
+  CHECK(node.get_bits == 3);
+  CHECK(node.alpha == 4);
+  CHECK(node.alpha_near == 5);
+  CHECK(node.put_window == 6);
+  CHECK(node.replicas == 7);
+  CHECK(node.storage.full_at == 8);
+  CHECK(node.load.per_window == 9);
+  CHECK(node.hot_gets == 10);
+  CHECK(node.hot_memory == 11s);
+  CHECK(node.reply_values == 12);
+  CHECK(node.storage.values_per_key_max == 13);
+  CHECK(node.storage.bytes_max == 7'000);  // of each of two levels
+  CHECK(node.rate_limit.per_second == 15);
+  CHECK(node.rate_limit.burst == 16);
+  CHECK(node.signatures_per_second == 17);
+  CHECK(node.near_ping == 18s);
+  CHECK(node.far_ping == 19s);
+
+  const node::HintKeeperOptions hints = node::hint_options(settings);
+  CHECK_FALSE(hints.enabled);
+  CHECK(hints.period == 4s);
+  CHECK(hints.traces == 5);
+  CHECK(hints.hints.hops_max == 6);
+  CHECK(hints.hints.also == settings.proxy.origin.allow);
+}
