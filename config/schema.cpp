@@ -337,11 +337,11 @@ void add_dsht(std::vector<Setting>& out) {
   out.push_back(scalar("dsht.alpha", IntegerType{1, 16}, REEF_FIELD(dsht.alpha),
                        "RPCs of one lookup in flight (Kademlia's alpha) at level 0."));
   out.push_back(scalar("dsht.alpha_near", IntegerType{1, 16}, REEF_FIELD(dsht.alpha_near),
-                       "The same at levels 1 and 2."));
+                       "The same at level 2."));
   out.push_back(scalar("dsht.put_window", IntegerType{1, 16}, REEF_FIELD(dsht.put_window),
                        "RPCs in flight of one put on its way."));
   out.push_back(scalar("dsht.replicas", IntegerType{1, 16}, REEF_FIELD(dsht.replicas),
-                       "Nodes that a value is stored at, at level 0; at the others it is one."));
+                       "Nodes that a value is stored at, at level 0."));
   out.push_back(scalar("dsht.full_at", IntegerType{1, 1000}, REEF_FIELD(dsht.full_at),
                        "Values under a key with which a node is full for it (M): puts are then stored "
                        "further out if it is loaded as well."));

@@ -155,8 +155,8 @@ struct DshtSettings {
   int k_near = 64;  // at level 2
   int put_bits = 1;
   int get_bits = 0;
-  int alpha = 3;
-  int alpha_near = 2;
+  int alpha = 4;
+  int alpha_near = 4;
   int put_window = 1;
   int replicas = 3;
   int full_at = 4;

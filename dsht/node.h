@@ -50,14 +50,13 @@ struct NodeOptions {
   // since a node that finds a key hot remembers what it was told.
   int put_bits = 1;
   int get_bits = 0;
-  int alpha = 4;                  // requests in flight per get or announcement at level 0
-  int alpha_near = 2;             // and at levels 1 and 2
-  int put_window = 1;             // and per put on its way
-  std::size_t replicas = 3;       // nodes that store a value at level 0 (r)
-  std::size_t near_replicas = 2;  // and at levels 1 and 2
-  std::size_t get_width = 4;      // closest nodes at level 0 that must have nothing before a get gives up
-  std::size_t near_width = 2;     // and at levels 1 and 2, before it goes on outwards
-  std::size_t reply_values = 4;   // values in one reply
+  // By level. Near by, where a request costs next to nothing, it is worth having more copies and asking for
+  // all of them at once: the nearest answers first.
+  std::array<int, kLevels> alpha = {4, 2, 4};              // requests in flight per get or announcement
+  std::array<std::size_t, kLevels> replicas = {3, 2, 4};   // nodes that store a value (r)
+  std::array<std::size_t, kLevels> get_width = {4, 2, 4};  // closest nodes that a get asks before it gives up
+  int put_window = 1;                                      // requests in flight per put on its way
+  std::size_t reply_values = 4;                            // values in one reply
   // A node that is asked for a key more often than this in a minute says that it is hot; the asker then
   // remembers the values for hot_memory.
   std::size_t hot_gets = 60;
@@ -302,14 +301,15 @@ class Node {
   [[nodiscard]] Value to_value(const WireValue& value) const;
 
   // node_put.cpp: puts and withdrawals
-  WalkId start_writing(TimePoint now, WalkKind kind, const Key& key, Record record);
+  WalkId start_writing(TimePoint now, WalkKind kind, const Key& key, Record record,
+                       LevelMask levels = kAllLevels);
   void begin_put_level(TimePoint now, Walk& walk);
   [[nodiscard]] Candidate* next_hop(Walk& walk);
   void put_on(TimePoint now, Walk& walk);
-  [[nodiscard]] std::size_t replicas_at(Level level) const;
   [[nodiscard]] bool wants_replicas(const Walk& walk) const;
   void note_place(Walk& walk, const Rpc& rpc, const Nodes& nodes, const Contact& contact);
-  [[nodiscard]] bool shows_values(const Walk& walk, const Nodes& nodes) const;
+  enum class Fullness : std::uint8_t { none, own_value, many_values };
+  [[nodiscard]] Fullness shown_fullness(const Walk& walk, const Nodes& nodes) const;
   [[nodiscard]] bool store_here(TimePoint now, Walk& walk);
   void store_back(TimePoint now, Walk& walk);
   void end_put_level(TimePoint now, Walk& walk);

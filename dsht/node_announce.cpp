@@ -204,15 +204,17 @@ void Node::on_announced(TimePoint now, const Rpc& rpc, AnnounceReply& reply) {
   advance(now, rpc.walk);
 }
 
-// Our announcement was taken at level 0. Before we believe that we are first, the next closest node is heard
-// as well, unless it is slow: it holds a replica, and the one that answered may have joined or restarted a
-// moment ago and know of nobody.
+// Our announcement was taken at level 0. Before we believe that we are first, one of the next closest nodes
+// is heard as well: it holds a replica, and the one that answered may have joined or restarted a moment ago
+// and know of nobody.
 void Node::confirm_announced(TimePoint now, Walk& walk) {
   const bool renewed = walk.accepted->status == StoreStatus::renewed;
-  if (walk.accepted->earlier.empty() && !renewed && !walk.list.is_quiet(2)) {
-    Candidate* next = walk.list.next(2);
-    if (next != nullptr && walk.list.in_flight() < options_.alpha) ask(now, walk, *next);
-    if (!walk.list.is_quiet(2)) return;
+  const auto is_confirmed = [&] { return walk.list.answered(3) >= 2 || walk.list.settled(2); };
+  if (walk.accepted->earlier.empty() && !renewed && !is_confirmed()) {
+    // If the second is late, the third will do.
+    Candidate* next = walk.list.is_quiet(2) ? walk.list.next(3) : walk.list.next(2);
+    if (next != nullptr && walk.list.in_flight() < options_.alpha[0]) ask(now, walk, *next);
+    if (!is_confirmed()) return;
   }
   const Candidate* head = walk.list.head();
   if (!renewed && head != nullptr && head->state == State::answered &&

@@ -129,7 +129,8 @@ void Node::refresh_hints(TimePoint now) {
     // The record says who we are; where we are, says its data.
     if (own)
       (void)start_writing(now, WalkKind::put, hint,
-                          make_record(now, hint, encode_endpoint(*own), options_.hint_ttl, false));
+                          make_record(now, hint, encode_endpoint(*own), options_.hint_ttl, false),
+                          mask_of(0));
   }
 }
 

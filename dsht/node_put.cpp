@@ -32,8 +32,8 @@ WalkId Node::withdraw(TimePoint now, const Key& key) {
                        make_record(now, key, {}, std::chrono::seconds(0), false));
 }
 
-WalkId Node::start_writing(TimePoint now, WalkKind kind, const Key& key, Record record) {
-  Walk* walk = start_walk(now, kind, key, options_.walk_max, kAllLevels, std::move(record));
+WalkId Node::start_writing(TimePoint now, WalkKind kind, const Key& key, Record record, LevelMask levels) {
+  Walk* walk = start_walk(now, kind, key, options_.walk_max, levels, std::move(record));
   if (walk == nullptr) return refuse_walk(PutDone{++last_walk_, false, false});
   const WalkId id = walk->id;
   advance(now, id);
@@ -50,9 +50,9 @@ void Node::begin_put_level(TimePoint now, Walk& walk) {
   own.is_self = true;
   own.from_key = walk.list.own_distance();
   if (walk.kind == WalkKind::put) {
-    own.full =
-        storage_[walk.level].is_full(now, walk.key, std::chrono::seconds(walk.record.ttl_seconds), self_);
-    if (own.full && puts_[walk.level].is_loaded(now, walk.key)) {
+    const std::chrono::seconds ttl(walk.record.ttl_seconds);
+    if (storage_[walk.level].is_full(now, walk.key, ttl, self_) &&
+        puts_[walk.level].is_loaded(now, walk.key)) {
       walk.halted = true;
       counters_.puts_turned_back.add();
       return;
@@ -106,20 +106,16 @@ void Node::put_on(TimePoint now, Walk& walk) {
   store_back(now, walk);
 }
 
-std::size_t Node::replicas_at(Level level) const {
-  return level == 0 ? options_.replicas : options_.near_replicas;
-}
-
 // Where a key has many values already, one copy more or less does not matter.
 bool Node::wants_replicas(const Walk& walk) const {
-  return replicas_at(walk.level) > 1 && (walk.places.empty() || !walk.places.front().full);
+  return options_.replicas[walk.level] > 1 && (walk.places.empty() || !walk.places.front().full);
 }
 
 void Node::note_place(Walk& walk, const Rpc& rpc, const Nodes& nodes, const Contact& contact) {
   if (walk.storing) return;
   const Distance from_key = distance(rpc.expected, walk.key);
-  const bool is_full = nodes.full && shows_values(walk, nodes);
-  if (is_full && nodes.loaded) {
+  const Fullness fullness = shown_fullness(walk, nodes);
+  if (fullness != Fullness::none && nodes.loaded) {
     if (!walk.settling) walk.halted = true;
     return;
   }
@@ -128,7 +124,7 @@ void Node::note_place(Walk& walk, const Rpc& rpc, const Nodes& nodes, const Cont
   place.contact = contact;
   place.from_key = from_key;
   place.token = nodes.token;
-  place.full = is_full;
+  place.full = fullness == Fullness::many_values;
   const auto at = std::lower_bound(walk.places.begin(), walk.places.end(), from_key,
                                    [](const PutPlace& p, const Distance& d) { return p.from_key < d; });
   if (at != walk.places.end() && at->from_key == from_key) return;
@@ -136,16 +132,23 @@ void Node::note_place(Walk& walk, const Rpc& rpc, const Nodes& nodes, const Cont
 }
 
 // Who says that it is full has to show the values, or turning puts back would be an easy way to hide a key.
-bool Node::shows_values(const Walk& walk, const Nodes& nodes) const {
+Node::Fullness Node::shown_fullness(const Walk& walk, const Nodes& nodes) const {
+  if (!nodes.full) return Fullness::none;
   std::vector<const Ed25519PublicKey*> publishers;
   for (const WireValue& value : nodes.values) {
     if (value.record.provisional || value.left_seconds < walk.record.ttl_seconds / 2) continue;
-    if (value.record.publisher == credentials_.public_key()) return true;
+    if (value.record.publisher == credentials_.public_key()) {
+      // Our own earlier word, unless it is so old that it cannot live as long as is said.
+      const std::uint64_t age_ms =
+          walk.record.sequence - std::min(walk.record.sequence, value.record.sequence);
+      if (age_ms / 1000 + walk.record.ttl_seconds / 2 <= value.record.ttl_seconds) return Fullness::own_value;
+      continue;
+    }
     const bool known = std::any_of(publishers.begin(), publishers.end(),
                                    [&](const Ed25519PublicKey* p) { return *p == value.record.publisher; });
     if (!known) publishers.push_back(&value.record.publisher);
   }
-  return publishers.size() >= options_.storage.full_at;
+  return publishers.size() >= options_.storage.full_at ? Fullness::many_values : Fullness::none;
 }
 
 bool Node::store_here(TimePoint now, Walk& walk) {
@@ -163,7 +166,7 @@ bool Node::store_here(TimePoint now, Walk& walk) {
 void Node::store_back(TimePoint now, Walk& walk) {
   const bool is_put = walk.kind == WalkKind::put;
   const int wanted =
-      !walk.halted && (!is_put || wants_replicas(walk)) ? static_cast<int>(replicas_at(walk.level)) : 1;
+      !walk.halted && (!is_put || wants_replicas(walk)) ? static_cast<int>(options_.replicas[walk.level]) : 1;
   for (PutPlace& place : walk.places) {
     if ((is_put ? walk.stored_here + walk.stores_in_flight : walk.tried_here) >= wanted) break;
     if (place.tried) continue;

@@ -35,7 +35,7 @@ void Node::neighbourhood_changed(TimePoint now, const Contact& contact) {
       }
       if (d < its) ++closer_to_key;
     }
-    if (ours && closer_to_key + 1 < options_.replicas) mark_for_replication(now, key);
+    if (ours && closer_to_key + 1 < options_.replicas[0]) mark_for_replication(now, key);
   }
 }
 
@@ -62,7 +62,7 @@ void Node::replicate_some(TimePoint now) {
 void Node::replicate(TimePoint now, const Key& key) {
   for (Level level = 0; level < (leaving_ ? options_.levels : Level{1}); ++level) {
     if (storage_[level].count(key) == 0) continue;
-    const std::size_t copies = leaving_ ? 1 : options_.replicas - std::min<std::size_t>(options_.replicas, 1);
+    const std::size_t copies = leaving_ ? 1 : std::max<std::size_t>(options_.replicas[0], 1) - 1;
     table_.closest(level, key, copies, false, closest_);
     const std::vector<const TableEntry*> receivers = closest_;
     for (const TableEntry* entry : receivers) hand_over(now, key, level, entry->contact, entry->token);

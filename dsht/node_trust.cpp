@@ -49,7 +49,7 @@ void Node::keep_authentic(const Key& key, std::vector<WireValue>& values) {
 
 bool Node::is_proof_wanted(const Rpc& rpc, const TableEntry* entry) const {
   if (entry != nullptr) return !entry->proven;
-  if (rpc.expected.is_zero() || rpc.unverified) return true;
+  if (rpc.expected.is_zero() || rpc.purpose == Purpose::ping) return true;
   const Contact contact{rpc.expected, rpc.to, 0, 0, 0};
   // `known`, at another endpoint: it moved, if it can prove that.
   const auto admission = table_.admission(contact, static_cast<LevelMask>(mask_of(0) | mask_of(rpc.level)));

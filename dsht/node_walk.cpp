@@ -83,20 +83,18 @@ void Node::begin_level(TimePoint now, Walk& walk, Level level) {
 WalkId Node::get(TimePoint now, const Key& key, Duration budget, const GetOptions& how) {
   // Values that are here, of whatever level, cost nothing.
   std::vector<WireValue> here;
-  if (how.levels == kAllLevels) {
-    for (const Storage& storage : storage_) {
-      if (storage.key_count() == 0) continue;
-      for (const StoredValue* value : storage.live(now, key)) {
-        if (value->publisher != self_) here.push_back(to_wire(now, *value));
-      }
-      if (!here.empty()) break;
+  Level level = options_.levels;
+  while (how.levels == kAllLevels && here.empty() && level-- > 0) {
+    if (storage_[level].key_count() == 0) continue;
+    for (const StoredValue* value : storage_[level].live(now, key)) {
+      if (value->publisher != self_) here.push_back(to_wire(now, *value));
     }
   }
   if (!here.empty()) {
     Found found;
     if (here.size() > options_.reply_values) here.resize(options_.reply_values);
     for (const WireValue& value : here) found.values.push_back(to_value(value));
-    found.level = options_.levels > 1 ? 2 : 0;
+    found.level = level;
     found.end = WalkEnd::found;
     counters_.walks[static_cast<std::size_t>(WalkEnd::found)].add();
     actions_.emplace_back(GetDone{++last_walk_, std::move(found), {}});
@@ -138,9 +136,8 @@ void Node::advance(TimePoint now, WalkId id) {
 // Sends what may be sent; true when there is nothing left to be learnt at this level.
 bool Node::look_around(TimePoint now, Walk& walk) {
   if (is_settled(walk)) return true;
-  const int alpha = walk.level > 0 ? options_.alpha_near : options_.alpha;
-  const std::size_t width = walk.level > 0 ? options_.near_width : options_.table.bucket_size[0];
-  while (walk.list.in_flight() < alpha) {
+  const std::size_t width = walk.level > 0 ? options_.get_width[walk.level] : options_.table.bucket_size[0];
+  while (walk.list.in_flight() < options_.alpha[walk.level]) {
     Candidate* next = walk.list.next(width);
     if (next == nullptr) break;
     ask(now, walk, *next);
@@ -157,12 +154,12 @@ bool Node::is_settled(Walk& walk) const {
     case WalkKind::hint:
       // Near by, one word is enough, and nobody waits for those who are late: what they say still counts when
       // the walk is further out.
-      return walk.level > 0 ? walk.list.has_spoken(options_.near_width)
-                            : walk.list.settled(options_.get_width);
+      return walk.level > 0 ? walk.list.has_spoken(options_.get_width[walk.level])
+                            : walk.list.settled(options_.get_width[0]);
     case WalkKind::put:
     case WalkKind::withdraw:
-      return walk.level > 0 ? walk.list.is_quiet(options_.near_replicas)
-                            : walk.list.settled(options_.replicas);
+      return walk.level > 0 ? walk.list.is_quiet(options_.replicas[walk.level])
+                            : walk.list.settled(options_.replicas[0]);
     case WalkKind::announce: {
       if (walk.level > 0) return walk.list.is_quiet(1);
       // The closest live node has answered, hence named all it knows that are closer, and none of them lives.
@@ -385,7 +382,8 @@ void Node::walk_timed_out(TimePoint now, WalkId id) {
       return;
     case WalkKind::announce:
       report_announced(now, walk, walk.seen, walk.stored > 0, WalkEnd::deadline);
-      if (now >= walk.ends) {
+      // Who was told of somebody near by stays near by, lest that one be told to wait for him.
+      if (now >= walk.ends || (walk.level > 0 && !walk.seen.empty())) {
         finish(now, walk);
       } else {
         // Whoever comes later shall learn of us all the same.

@@ -169,12 +169,25 @@ bool Shortlist::is_quiet(std::size_t count) const {
 }
 
 bool Shortlist::has_spoken(std::size_t count) const {
-  bool out = true;
+  bool is_waiting = false;
+  bool has_answer = false;
   look_at([&](const Candidate& candidate) {
     if (count == 0) return false;
     --count;
-    out = candidate.state == State::answered || candidate.state == State::slow;
-    return candidate.state == State::slow;
+    has_answer = has_answer || candidate.state == State::answered;
+    is_waiting = is_waiting || candidate.state == State::fresh || candidate.state == State::asked;
+    return !has_answer;
+  });
+  return has_answer || !is_waiting;
+}
+
+std::size_t Shortlist::answered(std::size_t count) const {
+  std::size_t out = 0;
+  look_at([&](const Candidate& candidate) {
+    if (count == 0) return false;
+    --count;
+    out += candidate.state == State::answered;
+    return true;
   });
   return out;
 }

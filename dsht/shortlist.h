@@ -67,8 +67,10 @@ class Shortlist {
   [[nodiscard]] bool settled(std::size_t count) const;
   // Whether none of the `count` closest that have not failed is still expected to answer soon.
   [[nodiscard]] bool is_quiet(std::size_t count) const;
-  // Whether the closest of the `count` closest that is not late has answered; or all of them are late.
+  // Whether one of the `count` closest that have not failed has answered; or all of them are late.
   [[nodiscard]] bool has_spoken(std::size_t count) const;
+  // How many of the `count` closest that have not failed answered.
+  [[nodiscard]] std::size_t answered(std::size_t count) const;
   [[nodiscard]] int in_flight() const;  // asked, not slow; of all
   // How many that have not failed are closer to the target than `from_target`.
   [[nodiscard]] std::size_t closer_than(const Distance& from_target) const;

@@ -39,7 +39,7 @@ struct PutPlace {
   Contact contact;
   Distance from_key;
   std::uint64_t token = 0;
-  bool full = false;
+  bool full = false;  // of others' values
   bool is_self = false;
   bool tried = false;
 };

@@ -87,10 +87,10 @@ void fill(dsht::NodeOptions& out, const config::DshtSettings& dsht) {
                            static_cast<std::size_t>(dsht.k_near)};
   out.put_bits = dsht.put_bits;
   out.get_bits = dsht.get_bits;
-  out.alpha = dsht.alpha;
-  out.alpha_near = dsht.alpha_near;
+  out.alpha[0] = dsht.alpha;
+  out.alpha[2] = dsht.alpha_near;
   out.put_window = dsht.put_window;
-  out.replicas = static_cast<std::size_t>(dsht.replicas);
+  out.replicas[0] = static_cast<std::size_t>(dsht.replicas);
   out.storage.full_at = static_cast<std::size_t>(dsht.full_at);
   out.storage.values_per_key_max = static_cast<std::size_t>(dsht.values_per_key_max);
   out.storage.bytes_max = dsht.values_bytes_max / static_cast<std::size_t>(dsht.levels);

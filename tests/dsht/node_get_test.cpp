@@ -88,7 +88,7 @@ TEST_CASE_FIXTURE(NodeFixture, "nobody waits for who is late at an inner level; 
 TEST_CASE("one that is later than usual is replaced before its time-out") {
   NodeOptions options;
   options.levels = 1;
-  options.alpha = 3;
+  options.alpha[0] = 3;
   NodeFixture f(options);
   for (const std::uint8_t byte : {0x71, 0x72, 0x74, 0x78, 0x60}) f.contact(byte);
   (void)f.node.get(f.now, kKey, 5s);

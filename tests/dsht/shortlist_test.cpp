@@ -83,57 +83,98 @@ TEST_CASE("a full list gives up its furthest candidate that was not asked, never
   CHECK(list.find(at(3).id) == nullptr);
 }
 
-TEST_CASE("who named two that failed is blamed: whom only it named comes after everybody else") {
+TEST_CASE("who named three that failed is blamed: whom only it named comes after everybody else") {
   const NodeId liar = at(200).id;
   const NodeId other = at(201).id;
   Shortlist list(Key{}, far_away(), 20);
-  for (const std::uint8_t place : {1, 2, 3, 4, 5}) list.add(at(place), 2, liar);
-  list.add(at(5), 2, other);  // the other knows this one, too
+  for (const std::uint8_t place : {1, 2, 3, 4, 5, 6}) list.add(at(place), 2, liar);
+  list.add(at(6), 2, other);  // the other knows this one, too
   for (const std::uint8_t place : {10, 11}) list.add(at(place), 1);
   list.find(at(1).id)->state = State::failed;
   CHECK(list.next(2)->contact == at(2));  // one may be bad luck
   list.find(at(2).id)->state = State::failed;
-  CHECK(list.next(2)->contact == at(5));
-  list.find(at(5).id)->state = State::answered;
+  CHECK(list.next(2)->contact == at(3));  // and two, when many die
+  list.find(at(3).id)->state = State::failed;
+  CHECK(list.next(2)->contact == at(6));
+  list.find(at(6).id)->state = State::asked;
   CHECK(list.next(2)->contact == at(10));  // they hold no place either
   list.find(at(10).id)->state = State::asked;
   CHECK(list.next(2) == nullptr);  // it may name others
-  list.find(at(10).id)->state = State::answered;
-  CHECK(list.next(2)->contact == at(3));  // nobody else is left among the 2 closest
   CHECK(list.next(3)->contact == at(11));
+  for (const std::uint8_t place : {6, 10}) list.find(at(place).id)->state = State::failed;
+  list.find(at(11).id)->state = State::failed;
+  CHECK(list.next(2)->contact == at(4));  // nobody else is left
   CHECK_FALSE(list.settled(1));
+}
+
+TEST_CASE("who named one that answered is not blamed for those that failed") {
+  const NodeId honest = at(200).id;
+  Shortlist list(Key{}, far_away(), 20);
+  for (const std::uint8_t place : {1, 2, 3, 4, 5}) list.add(at(place), 2, honest);
+  list.add(at(10), 1);
+  for (const std::uint8_t place : {1, 2, 3}) list.find(at(place).id)->state = State::failed;
+  CHECK(list.next(2)->contact == at(10));
+  list.find(at(4).id)->state = State::answered;
+  CHECK(list.next(2)->contact == at(5));
 }
 
 TEST_CASE("our own table is not blamed, and nobody confirms itself") {
   Shortlist list(Key{}, far_away(), 20);
   const NodeId liar = at(200).id;
-  for (const std::uint8_t place : {1, 2, 3}) list.add(at(place), 1);
-  for (const std::uint8_t place : {4, 5, 6}) list.add(at(place), 1, liar);
-  for (const std::uint8_t place : {1, 2, 4, 5}) list.find(at(place).id)->state = State::failed;
-  list.add(at(6), 2, at(6).id);
-  CHECK(list.next(8)->contact == at(3));
-  list.find(at(3).id)->state = State::answered;
-  list.add(at(9), 1, at(3).id);
+  for (const std::uint8_t place : {1, 2, 3, 7}) list.add(at(place), 1);
+  for (const std::uint8_t place : {4, 5, 6, 8}) list.add(at(place), 1, liar);
+  for (const std::uint8_t place : {1, 2, 3, 4, 5, 6}) list.find(at(place).id)->state = State::failed;
+  list.add(at(8), 2, at(8).id);
+  CHECK(list.next(8)->contact == at(7));
+  list.find(at(7).id)->state = State::answered;
+  list.add(at(9), 1, at(7).id);
   CHECK(list.next(8)->contact == at(9));
-  list.add(at(6), 1);
-  CHECK(list.next(8)->contact == at(6));
+  list.add(at(8), 1);
+  CHECK(list.next(8)->contact == at(8));
 }
 
 TEST_CASE("a blamed namer's candidates give way in a full list, and displace nobody else's") {
   const NodeId liar = at(200).id;
-  Shortlist list(Key{}, far_away(), 5);
-  for (const std::uint8_t place : {3, 4, 5}) list.add(at(place), 1, liar);
+  Shortlist list(Key{}, far_away(), 6);
+  for (const std::uint8_t place : {3, 4, 5, 6}) list.add(at(place), 1, liar);
   for (const std::uint8_t place : {20, 21}) list.add(at(place), 1);
-  list.find(at(3).id)->state = list.find(at(4).id)->state = State::failed;
+  for (const std::uint8_t place : {3, 4, 5}) list.find(at(place).id)->state = State::failed;
   list.add(at(1), 1, liar);
   CHECK(list.find(at(1).id) != nullptr);
-  CHECK(list.find(at(5).id) == nullptr);
+  CHECK(list.find(at(6).id) == nullptr);
   CHECK(list.find(at(21).id) != nullptr);
   list.add(at(2), 1, liar);
   CHECK(list.find(at(2).id) == nullptr);
   list.add(at(30), 1);
   CHECK(list.find(at(30).id) != nullptr);
   CHECK(list.find(at(1).id) == nullptr);
+}
+
+TEST_CASE(
+    "ids closer to the target than chance would have them are passed over, if the number of nodes is known") {
+  const auto sharing = [](int bits, std::uint8_t last) {
+    Contact contact = at(last);
+    contact.id = NodeId{};
+    contact.id.set_bit(bits, true);
+    contact.id.bytes[19] = last;
+    contact.rpc = {IpAddress::v4(30, 1, last, 1), 7000};
+    return contact;
+  };
+  Shortlist list(Key{}, far_away(), 20, Shortlist::kPerPrefixMax, 1000);
+  list.add(sharing(40, 1), 1);  // one of 1,000 so close: once in 10^9 targets
+  CHECK(list.candidates().empty());
+  // Alone it would be luck; four of them are a crowd, and the one further out counts.
+  for (const std::uint8_t last : {2, 3, 4, 5}) list.add(sharing(17, last), 1);
+  list.add(sharing(9, 6), 1);
+  for (const std::uint8_t last : {2, 3, 4, 5}) list.find(sharing(17, last).id)->state = State::answered;
+  CHECK(list.candidates().size() == 5);
+  CHECK(list.settled(1));
+  CHECK_FALSE(list.settled(2));
+  CHECK(list.next(2)->contact == sharing(9, 6));
+  // Without a number nobody can say what is close.
+  Shortlist anyone(Key{}, far_away(), 20);
+  anyone.add(sharing(40, 1), 1);
+  CHECK(anyone.candidates().size() == 1);
 }
 
 TEST_CASE("of one /24 the 2 closest that live are looked at, further ones as if they were not there") {

@@ -17,10 +17,10 @@ TEST_CASE("a node that is told nothing runs the index with the index's own defau
   CHECK(node.table.bucket_size == own.table.bucket_size);
   CHECK(node.put_bits == own.put_bits);
   CHECK(node.get_bits == own.get_bits);
-  CHECK(node.alpha == own.alpha);
-  CHECK(node.alpha_near == own.alpha_near);
+  CHECK(node.alpha[0] == own.alpha[0]);
+  CHECK(node.alpha[2] == own.alpha[2]);
   CHECK(node.put_window == own.put_window);
-  CHECK(node.replicas == own.replicas);
+  CHECK(node.replicas[0] == own.replicas[0]);
   CHECK(node.storage.full_at == own.storage.full_at);
   CHECK(node.storage.values_per_key_max == own.storage.values_per_key_max);
   CHECK(node.load.per_window == own.load.per_window);
@@ -118,10 +118,10 @@ TEST_CASE("every setting of the index reaches it") {
   CHECK(node.table.bucket_size == std::array<std::size_t, dsht::kLevels>{9, 9, 10});
   CHECK(node.put_bits == 2);
   CHECK(node.get_bits == 3);
-  CHECK(node.alpha == 4);
-  CHECK(node.alpha_near == 5);
+  CHECK(node.alpha[0] == 4);
+  CHECK(node.alpha[2] == 5);
   CHECK(node.put_window == 6);
-  CHECK(node.replicas == 7);
+  CHECK(node.replicas[0] == 7);
   CHECK(node.storage.full_at == 8);
   CHECK(node.load.per_window == 9);
   CHECK(node.hot_gets == 10);

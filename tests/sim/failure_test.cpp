@@ -123,7 +123,7 @@ TEST_CASE("under churn of half the nodes an hour renewed values stay findable") 
 TEST_CASE("a node that leaves hands its values over and is forgotten") {
   Network network(run_seed(), {});
   dsht::NodeOptions options = many_nodes();
-  options.replicas = 1;
+  options.replicas = {1, 1, 1};
   for (int i = 0; i < 60; ++i) {
     network.join(network.add(options), i == 0 ? std::vector<Host>{} : std::vector<Host>{0});
     network.run_for(50ms);

@@ -24,18 +24,28 @@ void set_member(dsht::NodeOptions& options, double value) {
   member = static_cast<std::remove_reference_t<decltype(member)>>(value);
 }
 
+template <auto Member, dsht::Level level>
+void set_level(dsht::NodeOptions& options, double value) {
+  auto& member = (options.*Member)[level];
+  member = static_cast<std::remove_reference_t<decltype(member)>>(value);
+}
+
 Duration ms(double value) { return std::chrono::microseconds(static_cast<std::int64_t>(value * 1000)); }
 
 using Options = dsht::NodeOptions;
 constexpr Tunable kTunables[] = {
     {"put_bits", set_member<&Options::put_bits>},
     {"get_bits", set_member<&Options::get_bits>},
-    {"alpha", set_member<&Options::alpha>},
-    {"alpha_near", set_member<&Options::alpha_near>},
+    {"alpha_0", set_level<&Options::alpha, 0>},
+    {"alpha_1", set_level<&Options::alpha, 1>},
+    {"alpha_2", set_level<&Options::alpha, 2>},
     {"put_window", set_member<&Options::put_window>},
-    {"replicas", set_member<&Options::replicas>},
-    {"get_width", set_member<&Options::get_width>},
-    {"near_width", set_member<&Options::near_width>},
+    {"replicas_0", set_level<&Options::replicas, 0>},
+    {"replicas_1", set_level<&Options::replicas, 1>},
+    {"replicas_2", set_level<&Options::replicas, 2>},
+    {"get_width_0", set_level<&Options::get_width, 0>},
+    {"get_width_1", set_level<&Options::get_width, 1>},
+    {"get_width_2", set_level<&Options::get_width, 2>},
     {"levels", set_member<&Options::levels>},
     {"hot_gets", set_member<&Options::hot_gets>},
     {"find_attempts", set_member<&Options::find_attempts>},

@@ -119,7 +119,7 @@ void run_tradeoff(const Settings& settings, Report& report) {
       dsht::NodeOptions options = settings.node_options();
       options.levels = 1;
       options.put_bits = options.get_bits = bits;
-      options.put_window = options.alpha = window;
+      options.put_window = options.alpha[0] = window;
       const auto variant = static_cast<std::uint64_t>(20 + 4 * window + bits);
       const CrowdLoad load = run_crowd(settings, {nodes, settings.small ? 10.0 : 100.0, 2, options, variant});
       Network network = settings.network({}, variant);
