@@ -135,6 +135,12 @@ void cut_and_heal(Network& network, const Settings& settings, const dsht::Cluste
   report.measure("cut: contacts in other metros, mean of its hosts before", before.known0, "");
   report.measure("cut: such contacts, at the end of the cut", cut.known0, "");
   report.measure("cut: such contacts, when it was over", after.known0, "");
+  report.measure("cut: those at level 1, mean of its hosts before", before.known1, "");
+  report.measure("cut: those at level 1, when it was over", after.known1, "");
+  report.measure("cut: its hosts in one level-2 cluster before", 100 * before.in_main2, "%");
+  report.measure("cut: its hosts in one level-2 cluster when it was over", 100 * after.in_main2, "%");
+  report.measure("cut: its hosts in one level-1 cluster before", 100 * before.in_main1, "%");
+  report.measure("cut: its hosts in one level-1 cluster when it was over", 100 * after.in_main1, "%");
   report.at_most("cut: merged again after healing", merged_after, 120, "min");
 }
 
