@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <iterator>
+#include <utility>
 
 namespace reef::dsht {
 namespace {
@@ -61,6 +62,10 @@ bool Shortlist::is_implausible(int bits, std::size_t rank) const {
   return kNodesMargin * nodes_ * std::exp2(-bits) < kChanceExpected[rank - 1];
 }
 
+bool Shortlist::are_crowded(const Candidate& a, const Candidate& b) const {
+  return is_implausible(distance(a.contact.id, b.contact.id).leading_zeros(), 1);
+}
+
 bool Shortlist::make_room(const Candidate& newcomer) {
   const std::vector<NodeId> bad = blamed();
   const bool is_bad = is_deferred(newcomer, bad);
@@ -90,8 +95,12 @@ Candidate* Shortlist::find(const NodeId& id) {
 template <class Visit>
 void Shortlist::look_at(Visit visit) const {
   std::size_t rank = 0;
+  const Candidate* before = nullptr;
+  const Candidate* before_that = nullptr;
   for (auto at = candidates_.begin(); at != candidates_.end(); ++at) {
     if (at->state == State::failed) continue;
+    const Candidate* second = std::exchange(before_that, std::exchange(before, &*at));
+    if (second != nullptr && are_crowded(*second, *at)) continue;
     if (is_implausible(at->from_target.leading_zeros(), rank + 1)) continue;
     if (at->group != kNoGroup && per_prefix_max_ > 0) {
       const auto closer = std::count_if(candidates_.begin(), at, [&](const Candidate& other) {

@@ -11,9 +11,10 @@
 // that only it named are asked after everybody else, so that a list of dead ids next to the target does not
 // cost a time-out each. Where it is known about how many nodes there are, ids are *implausible* if so many so
 // close to the target would not happen by chance once in a hundred targets: crowded or made up, they are
-// passed over. And of one address group (/24, /48) only the closest few that have not failed are looked at;
-// the lookup goes on as if further ones were not there, so that ids crowded around the target from one
-// network do not surround it. They are kept, for closer ones may fail. Not thread-safe, no I/O.
+// passed over; so are, but for two, those of a crowd next to each other. And of one address group (/24, /48)
+// only the closest few that have not failed are looked at; the lookup goes on as if further ones were not
+// there, so that ids crowded around the target from one network do not surround it. They are kept, for closer
+// ones may fail. Not thread-safe, no I/O.
 #pragma once
 
 #include <cstdint>
@@ -89,6 +90,8 @@ class Shortlist {
   [[nodiscard]] std::vector<NodeId> blamed() const;
   // Whether `rank` or more ids sharing that many bits with the target are too many to be chance.
   [[nodiscard]] bool is_implausible(int bits, std::size_t rank) const;
+  // Whether two ids are closer to each other than chance would have it.
+  [[nodiscard]] bool are_crowded(const Candidate& a, const Candidate& b) const;
   // Makes room for one at that distance; false if everybody else has a better claim.
   bool make_room(const Candidate& newcomer);
 
