@@ -334,7 +334,10 @@ class Node {
   void on_seed_answered(TimePoint now, const Rpc& rpc, const Contact& seed,
                         const std::vector<Contact>& contacts);
   void on_joined(TimePoint now);
+  void refresh_all(TimePoint now);
   void refresh_next(TimePoint now);
+  [[nodiscard]] bool is_depleted() const;
+  void look_for_the_lost(TimePoint now);
   void refresh_self(TimePoint now);
   void ping(TimePoint now, const Contact& contact, bool unverified = false);
   void contact_dropped(TimePoint now, const Contact& contact);
@@ -398,6 +401,7 @@ class Node {
   Duration self_refresh_period_{};
   std::vector<TimePoint> bucket_refreshed_at_;  // of level 0, by bucket
   std::deque<int> refresh_queue_;               // buckets of level 0
+  double most_contacts_ = 0;                    // of level 0, in the last hours
   WalkId refresh_walk_ = 0;
   struct LevelRefresh {
     TimePoint at = TimePoint::max();

@@ -10,6 +10,11 @@ namespace {
 constexpr std::size_t kSeedsAtOnce = 8;
 constexpr std::size_t kRememberedMax = 64;
 constexpr std::size_t kPingsPerTick = 24;
+// With less than this share of the contacts that it had in the last half day (e-folding time, in ticks of 5
+// s) a node looks for those whom it lost, every half minute or so.
+constexpr double kDepleted = 0.75;
+constexpr double kForgetsPerTick = 1 - 1.0 / 8640;
+constexpr std::uint64_t kTicksPerSearch = 6;
 constexpr std::size_t kExpiredPerTick = 4096;
 
 }  // namespace
@@ -78,6 +83,8 @@ void Node::on_seed_answered(TimePoint now, const Rpc& rpc, const Contact& seed,
   }
   walk->list.add(seed, 1, NodeId{});
   if (Candidate* candidate = walk->list.find(seed.id)) candidate->state = Candidate::State::answered;
+  // A way back to where we knew people everywhere.
+  if (is_depleted() && refresh_queue_.empty()) refresh_all(now);
   Rpc by = rpc;
   by.expected = seed.id;
   add_named(*walk, contacts, by, 2);
@@ -94,12 +101,16 @@ void Node::on_joined(TimePoint now) {
     actions_.emplace_back(Joined{});
   }
   join_at_ = TimePoint::max();
-  // The far buckets, which the walk to ourselves hardly touched; the nearest first, since they matter to our
-  // keys.
+  refresh_all(now);
+  if (!hints_.empty()) hints_at_ = now;
+}
+
+// The far buckets, which a walk to ourselves hardly touches; the nearest first, since they matter to our
+// keys.
+void Node::refresh_all(TimePoint now) {
   refresh_queue_.clear();
   for (int bucket = table_.deepest_bucket(0); bucket >= 0; --bucket) refresh_queue_.push_back(bucket);
   refresh_next(now);
-  if (!hints_.empty()) hints_at_ = now;
 }
 
 void Node::refresh_next(TimePoint now) {
@@ -126,7 +137,14 @@ void Node::refresh_self(TimePoint now) {
   if (leaving_) return;
   if (Walk* walk = start_walk(now, WalkKind::refresh, self_.as<Key>(), options_.walk_max, mask_of(0)))
     advance(now, walk->id);
-  // Somebody whom we lost, or a seed: if the network was cut in two, this is what joins it again.
+  look_for_the_lost(now);
+}
+
+// We knew many more not long ago.
+bool Node::is_depleted() const { return static_cast<double>(table_.size(0)) < kDepleted * most_contacts_; }
+
+// Somebody whom we lost, or a seed: if the network was cut in two, this is what joins it again.
+void Node::look_for_the_lost(TimePoint now) {
   const std::size_t ways = seeds_.size() + remembered_.size();
   if (ways == 0) return;
   const std::size_t way = random_.below(ways);
@@ -152,6 +170,8 @@ void Node::tick(TimePoint now) {
   if (!joined_ && join_walk_ == 0 && join_at_ == TimePoint::max()) join_at_ = now;
 
   if (now >= describe_at_) describe_clusters(now);
+  most_contacts_ = std::max(static_cast<double>(table_.size(0)), most_contacts_ * kForgetsPerTick);
+  if (is_depleted() && random_.below(kTicksPerSearch) == 0) look_for_the_lost(now);
   ping_due(now);
 
   bucket_refreshed_at_.resize(static_cast<std::size_t>(table_.deepest_bucket(0) + 1), now);

@@ -11,6 +11,7 @@ using namespace std::chrono_literals;
 
 namespace {
 
+constexpr Duration kLookupsTake = 100s;
 constexpr Duration kBudget = 10s;  // as long as a walk may last: what is slow shall be seen to be slow
 
 struct Published {
@@ -86,7 +87,8 @@ void lookups(Network& network, Gets& gets, const std::vector<Published>& publish
     while (asker == p.host) asker = some_host(network);
     if (holders && !holders->exists_for(asker, p.key)) continue;
     ask(network, gets, asker, p.key, kBudget, value_of(p.host, p.key));
-    advance(network, 20ms, doing);
+    // As long at every size: tables recover while lookups go on.
+    advance(network, kLookupsTake / published.size(), doing);
   }
   advance(network, kBudget, doing);
 }
