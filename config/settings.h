@@ -156,7 +156,7 @@ struct DshtSettings {
   int put_bits = 1;
   int get_bits = 0;
   int alpha = 4;
-  int alpha_near = 4;
+  int alpha_near = 6;
   int put_window = 1;
   int replicas = 3;
   int full_at = 4;
