@@ -336,8 +336,8 @@ void add_dsht(std::vector<Setting>& out) {
                        "The same of a get, which adds little load."));
   out.push_back(scalar("dsht.alpha", IntegerType{1, 16}, REEF_FIELD(dsht.alpha),
                        "RPCs of one lookup in flight (Kademlia's alpha) at level 0."));
-  out.push_back(scalar("dsht.alpha_near", IntegerType{1, 16}, REEF_FIELD(dsht.alpha_near),
-                       "The same at level 2."));
+  out.push_back(
+      scalar("dsht.alpha_near", IntegerType{1, 16}, REEF_FIELD(dsht.alpha_near), "The same at level 2."));
   out.push_back(scalar("dsht.put_window", IntegerType{1, 16}, REEF_FIELD(dsht.put_window),
                        "RPCs in flight of one put on its way."));
   out.push_back(scalar("dsht.replicas", IntegerType{1, 16}, REEF_FIELD(dsht.replicas),

@@ -158,7 +158,7 @@ struct DshtSettings {
   int alpha = 4;
   int alpha_near = 6;
   int put_window = 1;
-  int replicas = 3;
+  int replicas = 4;
   int full_at = 4;
   int loaded_at = 12;
   int hot_at = 60;

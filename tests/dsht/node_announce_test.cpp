@@ -297,6 +297,7 @@ TEST_CASE("an announcement goes on when its budget is spent, so that later ones 
 TEST_CASE("announcements are copied to the next closest nodes with their age") {
   NodeOptions options;
   options.levels = 1;
+  options.replicas[0] = 3;
   NodeFixture f(options);
   const Key key = id_of(0x55).as<Key>();
   for (const std::uint8_t byte : {0x54, 0x57, 0x51, 0x30}) f.contact(byte);

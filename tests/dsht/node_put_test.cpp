@@ -55,7 +55,9 @@ void fill_and_load(NodeFixture& f, const Key& key, Level level = 0) {
 }  // namespace
 
 TEST_CASE("a value of a cold key is stored at the r closest nodes") {
-  NodeFixture f(one_level());
+  NodeOptions options = one_level();
+  options.replicas[0] = 3;
+  NodeFixture f(options);
   for (const std::uint8_t byte : {0x71, 0x72, 0x74, 0x78, 0x60, 0x30, 0xf0}) f.contact(byte);
   const WalkId walk = f.node.put(f.now, kKey, as_bytes("v"), 1h);
   std::set<Endpoint> stores;
