@@ -419,6 +419,8 @@ class Node {
 
   std::vector<Key> hints_;
   TimePoint hints_at_ = TimePoint::max();
+  Duration hints_period_{};
+  TimePoint hints_put_at_{};
 
   struct Replication {
     Key key;

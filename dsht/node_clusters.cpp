@@ -12,6 +12,7 @@ constexpr Duration kSettled = std::chrono::minutes(2);
 constexpr Duration kDescribeEvery = std::chrono::seconds(30);
 constexpr Duration kLevelRefreshMin = std::chrono::seconds(2);
 constexpr Duration kLevelRefreshMax = std::chrono::minutes(10);
+constexpr Duration kHintsFirst = std::chrono::seconds(5);
 // Asked for at once when the hints are read: each is one more walk.
 constexpr std::size_t kHintsMax = 16;
 
@@ -112,22 +113,28 @@ void Node::set_hints(TimePoint now, std::vector<Key> hints) {
   if (hints == hints_) return;
   hints_ = std::move(hints);
   hints_at_ = hints_.empty() ? TimePoint::max() : now;
+  hints_period_ = kHintsFirst;
+  hints_put_at_ = now;
 }
 
-// Reads who stands there already, then stands there ourselves.
+// Reads who stands there already, then stands there ourselves. Soon again at first: those who came with us
+// were not there yet.
 void Node::refresh_hints(TimePoint now) {
   if (!joined_ || table_.size() == 0 || leaving_) {
     hints_at_ = leaving_ ? TimePoint::max() : now + options_.tick;
     return;
   }
   const Duration half = options_.hint_ttl / 2;
-  hints_at_ = now + half + random_.between(Duration::zero(), half / 4);
+  hints_at_ = now + hints_period_ + random_.between(Duration::zero(), hints_period_ / 4);
+  hints_period_ = std::min(hints_period_ * 4, half);
   const auto own = observed();
+  const bool puts = own && now >= hints_put_at_;
+  if (puts) hints_put_at_ = now + half;
   for (const Key& hint : hints_) {
     if (Walk* walk = start_walk(now, WalkKind::hint, hint, options_.walk_max, mask_of(0)))
       advance(now, walk->id);
     // The record says who we are; where we are, says its data.
-    if (own)
+    if (puts)
       (void)start_writing(now, WalkKind::put, hint,
                           make_record(now, hint, encode_endpoint(*own), options_.hint_ttl, false),
                           mask_of(0));

@@ -137,7 +137,10 @@ void Node::advance(TimePoint now, WalkId id) {
 bool Node::look_around(TimePoint now, Walk& walk) {
   if (is_settled(walk)) return true;
   const std::size_t width = walk.level > 0 ? options_.get_width[walk.level] : options_.table.bucket_size[0];
-  while (walk.list.in_flight() < options_.alpha[walk.level]) {
+  // Where many are late, many may be dead: the fewer wait for them in a row, the better.
+  const int alpha = options_.alpha[walk.level];
+  const int parallel = alpha + std::min(walk.list.late(), alpha);
+  while (walk.list.in_flight() < parallel) {
     Candidate* next = walk.list.next(width);
     if (next == nullptr) break;
     ask(now, walk, *next);

@@ -206,6 +206,11 @@ int Shortlist::in_flight() const {
                                         [](const Candidate& c) { return c.state == State::asked; }));
 }
 
+int Shortlist::late() const {
+  return static_cast<int>(std::count_if(candidates_.begin(), candidates_.end(),
+                                        [](const Candidate& c) { return c.state == State::slow; }));
+}
+
 std::size_t Shortlist::closer_than(const Distance& from_target) const {
   std::size_t count = 0;
   look_at([&](const Candidate& candidate) {

@@ -73,6 +73,7 @@ class Shortlist {
   // How many of the `count` closest that have not failed answered.
   [[nodiscard]] std::size_t answered(std::size_t count) const;
   [[nodiscard]] int in_flight() const;  // asked, not slow; of all
+  [[nodiscard]] int late() const;       // slow; of all
   // How many that have not failed are closer to the target than `from_target`.
   [[nodiscard]] std::size_t closer_than(const Distance& from_target) const;
 

@@ -265,6 +265,8 @@ def main(options):
             start(world, places, progress)
             wait_until(lambda: all(p.ask("/api/status")["hints"] for p in places), 60, "every node has hints")
             settled_s, history = settle(places, options, progress)
+            wait_until(lambda: all(p.ask("/api/status")["dsht"]["hinted"] for p in places), 60,
+                       "every node met somebody through its hints")
             ids, agreements, switches = look(places)
             hint_rows = hints(world, places)
             walk_rows = walks(places)
