@@ -10,4 +10,8 @@ AddressGroup address_group(const IpAddress& address) {
   return group;
 }
 
+bool same_network(const IpAddress& a, const IpAddress& b) {
+  return a.is_v4() == b.is_v4() && IpPrefix::around(a, a.is_v4() ? 24 : 48).contains(b);
+}
+
 }  // namespace reef::dsht

@@ -15,4 +15,7 @@ inline constexpr AddressGroup kNoGroup = 0;
 
 [[nodiscard]] AddressGroup address_group(const IpAddress& address);
 
+// In one /24 (IPv6 /48), global or not.
+[[nodiscard]] bool same_network(const IpAddress& a, const IpAddress& b);
+
 }  // namespace reef::dsht

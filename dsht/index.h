@@ -66,7 +66,8 @@ class Index {
   virtual void announce(const Key& key, ByteView value, std::chrono::seconds ttl, Duration budget,
                         std::function<void(Announced)> done) = 0;
 
-  // Says that we hold `key`. `done` may be empty.
+  // Says that we hold `key`. `done` may be empty. Not stored is also what a hot key can do without: enough
+  // others stand under it where the put came by.
   virtual void put(const Key& key, ByteView value, std::chrono::seconds ttl,
                    std::function<void(bool stored)> done) = 0;
 

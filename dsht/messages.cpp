@@ -201,7 +201,6 @@ void read(Decoder& d, Stored& m) {
   m.observed = d.endpoint();
   m.status = d.status();
   m.token = d.in.u64();
-  m.held = d.in.u8();
 }
 void read(Decoder& d, Announce& m) {
   m.key = d.id<Key>();
@@ -367,7 +366,6 @@ class Encoder {
     endpoint(m.observed);
     status(m.status);
     out.u64(m.token);
-    out.u8(m.held);
   }
   void operator()(const Announce& m) {
     id(m.key);

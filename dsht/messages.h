@@ -154,7 +154,6 @@ struct Stored {
   Endpoint observed;
   StoreStatus status = StoreStatus::stored;
   std::uint64_t token = 0;
-  std::uint8_t held = 0;  // values under the key that were there before, at most 255
   bool operator==(const Stored&) const = default;
 };
 struct Announce {

@@ -28,14 +28,6 @@ MessageType reply_to(MessageType request) {
 
 // A cluster may have a fifth of its members beyond the threshold; nobody is this many times as far away.
 constexpr int kFarFactor = 2;
-constexpr int kNetworkBitsV4 = 24;
-constexpr int kNetworkBitsV6 = 48;
-
-// In one /24 (IPv6 /48).
-bool same_network(const IpAddress& a, const IpAddress& b) {
-  if (a.is_v4() != b.is_v4()) return false;
-  return IpPrefix::around(a, a.is_v4() ? kNetworkBitsV4 : kNetworkBitsV6).contains(b);
-}
 
 SipKey derived(const SipKey& secret, std::string_view use) {
   const std::uint64_t low = siphash(secret, as_bytes(use));
@@ -414,7 +406,7 @@ void Node::fulfil(TimePoint now, Rpc& rpc, Message& message, const Contact& cont
     note_token(nodes->token);
     vote(contact.id, nodes->observed);
     if (rpc.purpose == Purpose::seed) {
-      on_seed_answered(now, rpc, contact, nodes->contacts);
+      on_seed_answered(now, contact, nodes->contacts);
     } else if (rpc.purpose == Purpose::sample) {
       on_sampled(now, rpc, *nodes);
     } else {

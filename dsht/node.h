@@ -1,6 +1,6 @@
-// One participant of the index: Kademlia routing (2002) over the 160-bit XOR space, values stored at the
-// closest live nodes, announcements ordered by the closest one. docs/dsht.md has the states, timers and
-// limits.
+// One participant of the index, Coral's distributed sloppy hash table (NSDI 2004) over Kademlia's XOR space
+// (2002): three levels of clusters by RTT, lookups from the nearest outwards, puts that crowds cannot bring
+// down on one node, announcements ordered by the closest one. docs/dsht.md has the states, timers and limits.
 //
 // Does no I/O: datagrams and time come in, actions go out, next_deadline() says when to call again. Every
 // input queues actions; the caller takes them with take_actions() afterwards and carries them out. Actions
@@ -173,7 +173,7 @@ class Node {
   WalkId withdraw(TimePoint now, const Key& key);  // ends with PutDone: whether somebody had it
 
   // Where we are, as keys of the hint domain (dsht/hints.h): we are put under them, in place of those given
-  // before, and whoever stands there already may be near.
+  // before, and whoever stands there already may be near. The first 16 count: give the most specific first.
   void set_hints(TimePoint now, std::vector<Key> hints);
 
   // ---- what it knows
@@ -288,7 +288,9 @@ class Node {
   void conclude(TimePoint now, Walk& walk);
   void ask(TimePoint now, Walk& walk, Candidate& candidate);
   [[nodiscard]] bool is_followed(const Contact& contact, const Endpoint& by);
-  void add_named(Walk& walk, const std::vector<Contact>& contacts, const Rpc& by, int hops);
+  // `by`: who named them, at `from`.
+  void add_named(Walk& walk, const std::vector<Contact>& contacts, const NodeId& by, const Endpoint& from,
+                 int hops);
   void note_answer(TimePoint now, Walk& walk, const Rpc& rpc, const Nodes& nodes);
   void on_nodes(TimePoint now, const Rpc& rpc, const Contact& from, Nodes& nodes);
   void collect(Walk& walk, std::vector<WireValue>& values);
@@ -322,8 +324,7 @@ class Node {
   void announce_here(TimePoint now, Walk& walk);
   void on_announced(TimePoint now, const Rpc& rpc, AnnounceReply& reply);
   void confirm_announced(TimePoint now, Walk& walk);
-  void report_announced(TimePoint now, Walk& walk, const std::vector<WireValue>& earlier, bool stored,
-                        WalkEnd end);
+  void report_announced(Walk& walk, const std::vector<WireValue>& earlier, bool stored, WalkEnd end);
 
   // node_upkeep.cpp: what nobody asked for
   void tick(TimePoint now);
@@ -331,8 +332,7 @@ class Node {
   void note_refreshed(TimePoint now, int bucket);
   void try_join(TimePoint now);
   void ask_seed(TimePoint now, const Contact& seed);
-  void on_seed_answered(TimePoint now, const Rpc& rpc, const Contact& seed,
-                        const std::vector<Contact>& contacts);
+  void on_seed_answered(TimePoint now, const Contact& seed, const std::vector<Contact>& contacts);
   void on_joined(TimePoint now);
   void refresh_all(TimePoint now);
   void refresh_next(TimePoint now);

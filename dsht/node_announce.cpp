@@ -18,10 +18,6 @@ constexpr int kRoundsMax = 8;
 // A token holds for 5 to 10 minutes.
 constexpr Duration kTokenFresh = std::chrono::minutes(4);
 
-void drop_provisional(std::vector<WireValue>& values) {
-  std::erase_if(values, [](const WireValue& value) { return value.record.provisional; });
-}
-
 }  // namespace
 
 using State = Candidate::State;
@@ -46,7 +42,7 @@ void Node::announce_on(TimePoint now, Walk& walk) {
     if (head == nullptr || walk.list.own_distance() < head->from_target) {
       announce_here(now, walk);
     } else if (!announce_to(now, walk, *head, head->token)) {
-      report_announced(now, walk, walk.seen, false, WalkEnd::overloaded);
+      report_announced(walk, walk.seen, false, WalkEnd::overloaded);
       finish(now, walk);
     }
   }
@@ -132,7 +128,7 @@ void Node::announce_here(TimePoint now, Walk& walk) {
   }
   const bool is_alone = walk.level == 0 && walk.list.head() == nullptr;
   walk.found_level = walk.level;
-  report_announced(now, walk, earlier, walk.stored > 0,
+  report_announced(walk, earlier, walk.stored > 0,
                    !earlier.empty() ? WalkEnd::found
                    : is_alone       ? WalkEnd::isolated
                                     : WalkEnd::exhausted);
@@ -160,7 +156,7 @@ void Node::on_announced(TimePoint now, const Rpc& rpc, AnnounceReply& reply) {
   }
   if (rpc.level > 0 && is_taken && !reply.earlier.empty()) {
     walk.found_level = rpc.level;
-    report_announced(now, walk, reply.earlier, walk.stored > 0, WalkEnd::found);
+    report_announced(walk, reply.earlier, walk.stored > 0, WalkEnd::found);
     finish(now, walk);
     return;
   }
@@ -184,7 +180,7 @@ void Node::on_announced(TimePoint now, const Rpc& rpc, AnnounceReply& reply) {
     walk.accepted = std::move(reply);
     walk.accepted_by = rpc.expected;
   } else if (reply.status == StoreStatus::not_closest) {
-    add_named(walk, reply.closer, rpc, candidate->hops + 1);
+    add_named(walk, reply.closer, rpc.expected, rpc.to, candidate->hops + 1);
     for (const Contact& contact : reply.closer) {
       // It is said to live: whom we gave up gets a second chance.
       Candidate* closer = walk.list.find(contact.id);
@@ -235,13 +231,11 @@ void Node::confirm_announced(TimePoint now, Walk& walk) {
     }
   }
   walk.found_level = 0;
-  report_announced(now, walk, earlier, walk.stored > 0,
-                   earlier.empty() ? WalkEnd::exhausted : WalkEnd::found);
+  report_announced(walk, earlier, walk.stored > 0, earlier.empty() ? WalkEnd::exhausted : WalkEnd::found);
   finish(now, walk);
 }
 
-void Node::report_announced(TimePoint, Walk& walk, const std::vector<WireValue>& earlier, bool stored,
-                            WalkEnd end) {
+void Node::report_announced(Walk& walk, const std::vector<WireValue>& earlier, bool stored, WalkEnd end) {
   if (walk.reported) return;
   walk.reported = true;
   Announced out;

@@ -188,13 +188,12 @@ std::optional<StoreStatus> Node::refusal(TimePoint now, const Asking& asking, st
 
 std::optional<Body> Node::serve(TimePoint now, const Asking& asking, const Store& store) {
   if (!may_check(now, asking, store.token)) return std::nullopt;
-  Stored reply{asking.from.rpc, StoreStatus::stored, tokens_.mint(now, asking.from.rpc.address), 0};
+  Stored reply{asking.from.rpc, StoreStatus::stored, tokens_.mint(now, asking.from.rpc.address)};
   if (const auto status = refusal(now, asking, store.token, store.key, store.record)) {
     reply.status = *status;
     return reply;
   }
   Storage& storage = storage_[asking.level];
-  reply.held = static_cast<std::uint8_t>(std::min<std::size_t>(storage.count(store.key), 255));
   switch (storage.put(now, store.key, asking.from.id, store.record)) {
     case Storage::Outcome::renewed:
       reply.status = StoreStatus::renewed;
@@ -269,7 +268,7 @@ std::optional<Body> Node::serve(TimePoint now, const Asking& asking, const Annou
 
 std::optional<Body> Node::serve(TimePoint now, const Asking& asking, const Withdraw& withdraw) {
   if (!may_check(now, asking, withdraw.token)) return std::nullopt;
-  Stored reply{asking.from.rpc, StoreStatus::absent, tokens_.mint(now, asking.from.rpc.address), 0};
+  Stored reply{asking.from.rpc, StoreStatus::absent, tokens_.mint(now, asking.from.rpc.address)};
   if (const auto status = refusal(now, asking, withdraw.token, withdraw.key, withdraw.record)) {
     reply.status = *status;
     return reply;
@@ -280,7 +279,7 @@ std::optional<Body> Node::serve(TimePoint now, const Asking& asking, const Withd
 }
 
 std::optional<Body> Node::serve(TimePoint now, const Asking& asking, const Handover& handover) {
-  Stored reply{asking.from.rpc, StoreStatus::token_needed, tokens_.mint(now, asking.from.rpc.address), 0};
+  Stored reply{asking.from.rpc, StoreStatus::token_needed, tokens_.mint(now, asking.from.rpc.address)};
   if (!tokens_.is_valid(now, asking.from.rpc.address, handover.token)) {
     counters_.token_needed.add();
     return reply;

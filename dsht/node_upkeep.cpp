@@ -69,8 +69,7 @@ void Node::ask_seed(TimePoint now, const Contact& seed) {
   (void)send_rpc(now, std::move(rpc), find);  // too many requests in flight: the next round will do
 }
 
-void Node::on_seed_answered(TimePoint now, const Rpc& rpc, const Contact& seed,
-                            const std::vector<Contact>& contacts) {
+void Node::on_seed_answered(TimePoint now, const Contact& seed, const std::vector<Contact>& contacts) {
   Walk* walk = nullptr;
   if (const auto running = walks_.find(join_walk_); running != walks_.end()) {
     walk = running->second.get();
@@ -85,9 +84,7 @@ void Node::on_seed_answered(TimePoint now, const Rpc& rpc, const Contact& seed,
   if (Candidate* candidate = walk->list.find(seed.id)) candidate->state = Candidate::State::answered;
   // A way back to where we knew people everywhere.
   if (is_depleted() && refresh_queue_.empty()) refresh_all(now);
-  Rpc by = rpc;
-  by.expected = seed.id;
-  add_named(*walk, contacts, by, 2);
+  add_named(*walk, contacts, seed.id, seed.rpc, 2);
   advance(now, walk->id);
 }
 

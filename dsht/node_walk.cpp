@@ -75,8 +75,7 @@ void Node::begin_level(TimePoint now, Walk& walk, Level level) {
   walk.outer.clear();
   walk.insist = false;
   walk.rounds = 0;
-  // Announcements belong to the order of the level where they were made.
-  std::erase_if(walk.seen, [](const WireValue& value) { return value.record.provisional; });
+  drop_provisional(walk.seen);
   if (walk.kind == WalkKind::put || walk.kind == WalkKind::withdraw) begin_put_level(now, walk);
 }
 
@@ -97,6 +96,7 @@ WalkId Node::get(TimePoint now, const Key& key, Duration budget, const GetOption
     found.level = level;
     found.end = WalkEnd::found;
     counters_.walks[static_cast<std::size_t>(WalkEnd::found)].add();
+    counters_.found_at[level].add();
     actions_.emplace_back(GetDone{++last_walk_, std::move(found), {}});
     return last_walk_;
   }
@@ -230,9 +230,10 @@ bool Node::is_followed(const Contact& contact, const Endpoint& by) {
   return true;
 }
 
-void Node::add_named(Walk& walk, const std::vector<Contact>& contacts, const Rpc& by, int hops) {
+void Node::add_named(Walk& walk, const std::vector<Contact>& contacts, const NodeId& by, const Endpoint& from,
+                     int hops) {
   for (const Contact& contact : contacts) {
-    if (is_followed(contact, by.to)) walk.list.add(contact, hops, by.expected);
+    if (is_followed(contact, from)) walk.list.add(contact, hops, by);
   }
 }
 
@@ -259,7 +260,7 @@ void Node::on_nodes(TimePoint now, const Rpc& rpc, const Contact& from, Nodes& n
     candidate->state = State::answered;
     candidate->token = nodes.token;
     hops = candidate->hops;
-    add_named(walk, nodes.contacts, rpc, hops + 1);
+    add_named(walk, nodes.contacts, rpc.expected, rpc.to, hops + 1);
   }
   walk.hops = std::max(walk.hops, hops);
   // Where the walk goes on outwards, unless it is there already.
@@ -271,12 +272,10 @@ void Node::on_nodes(TimePoint now, const Rpc& rpc, const Contact& from, Nodes& n
       }
     }
   } else if (rpc.level == walk.level + 1) {
-    add_named(walk, nodes.outer, rpc, hops + 1);
+    add_named(walk, nodes.outer, rpc.expected, rpc.to, hops + 1);
   }
   // Who has gone on outwards waits for nobody who only announced himself near by (dsht/node_announce.cpp).
-  if (walk.kind == WalkKind::announce && !is_present) {
-    std::erase_if(nodes.values, [](const WireValue& value) { return value.record.provisional; });
-  }
+  if (walk.kind == WalkKind::announce && !is_present) drop_provisional(nodes.values);
   if (!nodes.values.empty() && walk.kind != WalkKind::put) collect(walk, nodes.values);
   if ((walk.kind == WalkKind::get || walk.kind == WalkKind::hint) && !walk.seen.empty()) {
     walk.hot = nodes.hot;
@@ -384,7 +383,7 @@ void Node::walk_timed_out(TimePoint now, WalkId id) {
       finish_get(now, walk, WalkEnd::deadline);
       return;
     case WalkKind::announce:
-      report_announced(now, walk, walk.seen, walk.stored > 0, WalkEnd::deadline);
+      report_announced(walk, walk.seen, walk.stored > 0, WalkEnd::deadline);
       // Who was told of somebody near by stays near by, lest that one be told to wait for him.
       if (now >= walk.ends || (walk.level > 0 && !walk.seen.empty())) {
         finish(now, walk);

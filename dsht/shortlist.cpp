@@ -211,14 +211,4 @@ int Shortlist::late() const {
                                         [](const Candidate& c) { return c.state == State::slow; }));
 }
 
-std::size_t Shortlist::closer_than(const Distance& from_target) const {
-  std::size_t count = 0;
-  look_at([&](const Candidate& candidate) {
-    if (candidate.from_target >= from_target) return false;
-    ++count;
-    return true;
-  });
-  return count;
-}
-
 }  // namespace reef::dsht

@@ -1,8 +1,8 @@
 // What one iterative lookup knows: the candidates by distance to its target, and what became of each.
 //
-// A candidate is `fresh` until asked. `asked` counts towards the lookup's parallelism; when its first
-// time-out passes it is `slow`: still hoped for, but another may be asked in its place. It ends as `answered`
-// or `failed`.
+// A candidate is `fresh` until asked. `asked` counts towards the lookup's parallelism; when its answer is
+// later than usual it is `slow`: still hoped for, but another may be asked in its place. It ends as
+// `answered` or `failed`.
 //
 //   fresh ──▶ asked ──▶ slow ──▶ failed ──▶ fresh   (once more, if somebody insists that it lives)
 //               └─────────┴────▶ answered
@@ -33,7 +33,6 @@ struct Candidate {
   Distance from_target;
   State state = State::fresh;
   bool revived = false;     // it had its second chance
-  bool tried = false;       // the walk went to store there
   int hops = 1;             // requests in a row that led to it
   std::uint64_t token = 0;  // from its answer
   NodeId named_by;          // who named it first; zero: our own table
@@ -74,8 +73,6 @@ class Shortlist {
   [[nodiscard]] std::size_t answered(std::size_t count) const;
   [[nodiscard]] int in_flight() const;  // asked, not slow; of all
   [[nodiscard]] int late() const;       // slow; of all
-  // How many that have not failed are closer to the target than `from_target`.
-  [[nodiscard]] std::size_t closer_than(const Distance& from_target) const;
 
   // All of them, closest first. Only their states may be changed.
   [[nodiscard]] std::vector<Candidate>& candidates() { return candidates_; }
@@ -83,8 +80,8 @@ class Shortlist {
   [[nodiscard]] const Distance& own_distance() const { return own_distance_; }
 
  private:
-  // Calls visit(candidate) for those that have not failed and are not too many of their group, closest first,
-  // until it returns false.
+  // Calls visit(candidate) for those that have not failed, are plausible and not too many of their group,
+  // closest first, until it returns false.
   template <class Visit>
   void look_at(Visit visit) const;
   // Who named several that failed, and nobody that answered.

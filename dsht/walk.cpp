@@ -7,6 +7,10 @@ namespace reef::dsht {
 Walk::Walk(WalkId id_, WalkKind kind_, const Key& key_, const NodeId& self, TimePoint now)
     : id(id_), kind(kind_), key(key_), began(now), list(key_, self, kShortlistMax), at(self) {}
 
+void drop_provisional(std::vector<WireValue>& values) {
+  std::erase_if(values, [](const WireValue& value) { return value.record.provisional; });
+}
+
 Key splice(const Key& key, const NodeId& id, int bits) {
   Key out = id.as<Key>();
   const int whole = bits / 8;

@@ -44,7 +44,7 @@ struct PutPlace {
   bool tried = false;
 };
 
-inline constexpr std::size_t kShortlistMax = 48;
+inline constexpr std::size_t kShortlistMax = 48;  // candidates of one level
 
 struct Walk {
   // A contact of the next outer level, and who named it.
@@ -97,6 +97,9 @@ struct Walk {
   bool traced = false;
   std::vector<TraceStep> steps;
 };
+
+// Leaves the complete values: announcements count only at the level where they were made.
+void drop_provisional(std::vector<WireValue>& values);
 
 // The first `bits` bits of `key`, the rest of `id` (splice, NSDI 2004, §3.2).
 [[nodiscard]] Key splice(const Key& key, const NodeId& id, int bits);

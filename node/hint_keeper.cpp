@@ -2,14 +2,13 @@
 
 #include <algorithm>
 
+#include "dsht/address_group.h"
+
 namespace reef::node {
 namespace {
 
 // Of one round: traces asked for, for each that is wanted.
 constexpr std::size_t kAttemptsPerTrace = 3;
-
-// What the prober counts as one network (probe::BudgetOptions): two traces into one show the same way.
-IpPrefix network_of(const IpAddress& address) { return IpPrefix::around(address, address.is_v4() ? 24 : 48); }
 
 bool is_usable(const probe::TraceResult& result) {
   switch (result.end) {
@@ -32,8 +31,9 @@ HintKeeper::HintKeeper(const HintKeeperOptions& options, Random random)
     : options_(options), random_(random) {}
 
 bool HintKeeper::was_traced(const IpAddress& address) const {
+  // Two traces into one network show the same way.
   return std::any_of(targets_.begin(), targets_.end(),
-                     [&](const IpAddress& target) { return network_of(target) == network_of(address); });
+                     [&](const IpAddress& target) { return dsht::same_network(target, address); });
 }
 
 // One by lot of the farther half of those not traced lately.

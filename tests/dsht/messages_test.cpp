@@ -105,7 +105,7 @@ std::map<std::string, Message> samples() {
   out["nodes-proof"] =
       proved({header_at(2), Nodes{kSeen4, 7, false, true, false, {four}, {}, {}}, {}}, identity(3));
   out["store"] = {zero, Store{kKey, 7, sample_record(1, 3600, false, "value")}, {}};
-  out["stored"] = {zero, Stored{kSeen4, StoreStatus::token_needed, 7, 3}, {}};
+  out["stored"] = {zero, Stored{kSeen4, StoreStatus::token_needed, 7}, {}};
   out["announce"] = {zero, announce, {}};
   out["announced"] = {
       zero, AnnounceReply{kSeen4, StoreStatus::not_closest, 7, {sample_value(2, true)}, {four}, {six}}, {}};
@@ -281,12 +281,12 @@ TEST_CASE("fields that may not be so are refused") {
   CHECK(is_refused({h, Find{kKey, kKey, Want::place, 0, 0}, {}}, 7, 3));   // three things to want
   CHECK(is_refused({h, Nodes{kSeen4, 0, true, true, true, {}, {}, {}}, {}}, 4, 8));
   CHECK(is_refused({h, Nodes{kSeen4, 0, false, false, false, {}, {}, {}}, {}}, 3, kContactsMax + 1));
-  CHECK(is_refused({h, Stored{kSeen4, StoreStatus::full, 0, 0}, {}}, 10, 8));  // no such status
-  CHECK(is_refused({h, Stored{kSeen4, StoreStatus::full, 0, 0}, {}}, 17, 5));  // no such family
-  CHECK(is_refused({h, Handover{kKey, 0, {}}, {}}, 1, kValuesMax + 1));        // too many values
-  CHECK(is_refused({h, Store{kKey, 0, none}, {}}, 65, kValueBytesMax + 1));    // too large
-  CHECK(is_refused({h, Store{kKey, 0, none}, {}}, 66, 2));                     // a flag is 0 or 1
-  CHECK(is_refused({h, Announce{kKey, 0, true, none, 0}, {}}, 113, 2));        // the same, of insist
+  CHECK(is_refused({h, Stored{kSeen4, StoreStatus::full, 0}, {}}, 9, 8));    // no such status
+  CHECK(is_refused({h, Stored{kSeen4, StoreStatus::full, 0}, {}}, 16, 5));   // no such family
+  CHECK(is_refused({h, Handover{kKey, 0, {}}, {}}, 1, kValuesMax + 1));      // too many values
+  CHECK(is_refused({h, Store{kKey, 0, none}, {}}, 65, kValueBytesMax + 1));  // too large
+  CHECK(is_refused({h, Store{kKey, 0, none}, {}}, 66, 2));                   // a flag is 0 or 1
+  CHECK(is_refused({h, Announce{kKey, 0, true, none, 0}, {}}, 113, 2));      // the same, of insist
 }
 
 TEST_CASE("a value has no more left to live than its whole life") {

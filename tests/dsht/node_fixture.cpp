@@ -188,7 +188,7 @@ void NodeFixture::answer_all(std::vector<Sent>& log) {
           answer(s, taken());
           break;
         default:
-          answer(s, Stored{ours, StoreStatus::stored, 7, 0});
+          answer(s, Stored{ours, StoreStatus::stored, 7});
           break;
       }
     }

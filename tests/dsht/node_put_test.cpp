@@ -34,7 +34,7 @@ Nodes crowded_place(NodeFixture& f, std::vector<Contact> contacts = {}, bool loa
   return out;
 }
 
-Stored stored(StoreStatus status = StoreStatus::stored) { return {kOurs, status, 5, 0}; }
+Stored stored(StoreStatus status = StoreStatus::stored) { return {kOurs, status, 5}; }
 
 // Four values of an hour, and as many puts as are let through.
 void fill_and_load(NodeFixture& f, const Key& key, Level level = 0) {
@@ -313,11 +313,11 @@ TEST_CASE("a token that has become old is replaced by the one in the reply, once
   (void)f.node.put(f.now, kKey, {}, 1h);
   f.pass(0ms);
   f.answer(f.request(MessageType::find), f.nodes());
-  f.answer(f.request(MessageType::store), Stored{kOurs, StoreStatus::token_needed, 77, 0});
+  f.answer(f.request(MessageType::store), Stored{kOurs, StoreStatus::token_needed, 77});
   const Sent again = f.request(MessageType::store);
   CHECK(again.to == a.at);
   CHECK(again.as<Store>().token == 77);
-  f.answer(again, Stored{kOurs, StoreStatus::token_needed, 78, 0});
+  f.answer(again, Stored{kOurs, StoreStatus::token_needed, 78});
   CHECK(f.is_silent(MessageType::store));
   CHECK(f.puts.size() == 1);
 }

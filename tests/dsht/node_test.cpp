@@ -285,7 +285,7 @@ TEST_CASE_FIXTURE(NodeFixture, "who leaves hands over what it holds, says farewe
   for (const Sent& handover : handovers) {
     CHECK(handover.to == a.at);
     CHECK(handover.message.header.level == (handover.as<Handover>().key == key ? 0 : 2));
-    answer(handover, Stored{{IpAddress::v4(20, 0, 0, 9), 9}, StoreStatus::stored, 1, 0});
+    answer(handover, Stored{{IpAddress::v4(20, 0, 0, 9), 9}, StoreStatus::stored, 1});
   }
   CHECK(has_left);
   CHECK(request(MessageType::leave).to == a.at);

@@ -184,7 +184,7 @@ TEST_CASE("of one /24 the 2 closest that live are looked at, further ones as if 
   for (const std::uint8_t place : {1, 2}) list.find(at(place).id)->state = State::answered;
   CHECK(list.head()->contact == crowded(1));
   CHECK(list.next(8)->contact == at(10));
-  CHECK(list.closer_than(list.find(at(10).id)->from_target) == 2);
+  CHECK(list.answered(8) == 2);
   CHECK(list.settled(2));
   CHECK_FALSE(list.settled(3));
   CHECK(list.is_quiet(2));
@@ -208,8 +208,10 @@ TEST_CASE("that limit can be set or lifted, and does not hold for private networ
     near.rpc.address = IpAddress::v4(10, 0, 0, place);
     local.add(near, 1);
   }
-  const Distance behind = distance(at(200).id, Key{});
-  CHECK(lifted.closer_than(behind) == 4);
-  CHECK(strict.closer_than(behind) == 1);
-  CHECK(local.closer_than(behind) == 4);
+  for (Shortlist* list : {&lifted, &strict, &local}) {
+    for (Candidate& candidate : list->candidates()) candidate.state = State::answered;
+  }
+  CHECK(lifted.answered(8) == 4);
+  CHECK(strict.answered(8) == 1);
+  CHECK(local.answered(8) == 4);
 }

@@ -401,7 +401,7 @@ class World {
         return out;
       }
       default:
-        return Stored{ours, some_status(), in_.u8(), in_.u8()};
+        return Stored{ours, some_status(), in_.u8()};
     }
   }
 
@@ -446,7 +446,7 @@ class World {
       for (const Peer& peer : peers_) {
         if (peer.at != asked.to) continue;
         const Endpoint ours{IpAddress::v4(20, 9, 9, 0), 9000};
-        Body body = Stored{ours, StoreStatus::stored, 1, 0};
+        Body body = Stored{ours, StoreStatus::stored, 1};
         if (asked.type == MessageType::ping) body = Pong{ours, 1};
         if (asked.type == MessageType::find || asked.type == MessageType::sample) {
           body = Nodes{ours, 1, false, false, false, {}, {}, {}};

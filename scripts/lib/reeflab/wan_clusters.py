@@ -337,7 +337,7 @@ def print_result(result, shown):
     settled = "not" if result["settled_s"] is None else f"{result['settled_s']:.0f} s after all nodes were ready"
     print(f"\nsettled: {settled}; hints: {min(r['hints'] for r in result['hints'])} to "
           f"{max(r['hints'] for r in result['hints'])} a node, {min(near)} to {max(near)} others of its metro under them, "
-          f"{min(met)} to {max(met)} nodes first met through them")
+          f"{min(met)} to {max(met)} contacts found through them")
     ms = result["walk_ms"]
     print(f"{len(result['walks'])} values looked up in their metro: p50 {ms['p50']} ms, p99 {ms['p99']} ms\n\n{shown}\n")
     h = result["health"]

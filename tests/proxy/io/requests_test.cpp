@@ -330,8 +330,10 @@ TEST_CASE(
   };
   CHECK(ask("GET", "Cookie: a=b\r\n", "").body == "one");
   CHECK(origin.last("/a").find("Cookie: a=b") != std::string::npos);
-  Answer again = ask("GET", "", "");  // on the other worker it may still find the fill running
-  if (again.field("Cache-Status").find("collapsed") != std::string::npos) again = ask("GET", "", "");
+  // The last byte reaches the client a moment before the fill ends: who asks in between joins it.
+  Answer again = ask("GET", "", "");
+  for (int i = 0; i < 1000 && again.field("Cache-Status").find("collapsed") != std::string::npos; ++i)
+    again = ask("GET", "", "");
   CAPTURE(again.head);
   CHECK(again.field("Cache-Status").find("; hit") != std::string::npos);
   CHECK(origin.count("/a") == 1);
