@@ -28,6 +28,8 @@ MessageType reply_to(MessageType request) {
 
 // A cluster may have a fifth of its members beyond the threshold; nobody is this many times as far away.
 constexpr int kFarFactor = 2;
+// How much the last request says about those that will be asked next.
+constexpr double kSilenceWeight = 1.0 / 16;
 
 SipKey derived(const SipKey& secret, std::string_view use) {
   const std::uint64_t low = siphash(secret, as_bytes(use));
@@ -245,12 +247,16 @@ void Node::rpc_overdue(TimePoint now, std::uint64_t transaction) {
   advance(now, rpc.walk);
 }
 
+// Of strangers nothing is learnt: liars name whom they like.
+void Node::note_silence(double silent) { silent_share_ += (silent - silent_share_) * kSilenceWeight; }
+
 void Node::rpc_timed_out(TimePoint now, std::uint64_t transaction) {
   {
     Rpc& rpc = rpcs_.at(transaction);
     if (!rpc.overdue) return rpc_overdue(now, transaction);
     const TableEntry* entry = table_.find(rpc.expected);
     if (entry != nullptr && entry->contact.rpc == rpc.to) {
+      if (rpc.attempts == 1) note_silence(1);
       const Contact contact = entry->contact;
       if (table_.timed_out(rpc.expected)) contact_dropped(now, contact);
     }
@@ -357,7 +363,10 @@ void Node::note_contact(TimePoint now, const Contact& contact, const Rpc& rpc, c
   std::optional<Duration> rtt;
   if (rpc.attempts == 1) rtt = now - rpc.sent_at;
   if (entry != nullptr && entry->contact.rpc == contact.rpc) {
-    if (rtt) entry->rtt.sample(now, *rtt);
+    if (rtt) {
+      entry->rtt.sample(now, *rtt);
+      note_silence(0);
+    }
     rtt = entry->rtt.least();
   }
   const LevelMask shared = shared_levels(clusters, rtt);

@@ -52,9 +52,9 @@ struct NodeOptions {
   int get_bits = 0;
   // By level. Near by, where a request costs next to nothing, it is worth having more copies and asking for
   // all of them at once: the nearest answers first.
-  std::array<int, kLevels> alpha = {4, 2, 6};              // requests in flight per get or announcement
+  std::array<int, kLevels> alpha = {4, 4, 6};              // requests in flight per get or announcement
   std::array<std::size_t, kLevels> replicas = {4, 2, 6};   // nodes that store a value (r)
-  std::array<std::size_t, kLevels> get_width = {6, 2, 6};  // closest nodes that a get asks before it gives up
+  std::array<std::size_t, kLevels> get_width = {6, 4, 6};  // closest nodes that a get asks before it gives up
   int put_window = 1;                                      // requests in flight per put on its way
   std::size_t reply_values = 4;                            // values in one reply
   // A node that is asked for a key more often than this in a minute says that it is hot; the asker then
@@ -66,6 +66,7 @@ struct NodeOptions {
 
   Duration first_timeout_max = std::chrono::seconds(1);  // of a contact that never answered us
   Duration walk_max = std::chrono::seconds(10);          // a walk ends by then, whatever its budget
+  Duration store_max = std::chrono::seconds(2);          // of which a put keeps this to store what it found
   std::size_t walks_max = 2048;
   std::size_t rpcs_max = 16384;
   double signatures_per_second = 2000;  // checked or made for others; what needs more is dropped
@@ -228,6 +229,7 @@ class Node {
   // node.cpp: datagrams, requests of ours and their time-outs
   void on_reply(TimePoint now, const Endpoint& from, Message& message);
   void fulfil(TimePoint now, Rpc& rpc, Message& message, const Contact& contact);
+  void note_silence(double silent);
   void rpc_timed_out(TimePoint now, std::uint64_t transaction);
   void rpc_overdue(TimePoint now, std::uint64_t transaction);
   void rpc_failed(TimePoint now, const Rpc& rpc);
@@ -285,6 +287,7 @@ class Node {
   void advance(TimePoint now, WalkId id);
   bool look_around(TimePoint now, Walk& walk);
   [[nodiscard]] bool is_settled(Walk& walk) const;
+  [[nodiscard]] int parallelism(const Walk& walk) const;
   void conclude(TimePoint now, Walk& walk);
   void ask(TimePoint now, Walk& walk, Candidate& candidate);
   [[nodiscard]] bool is_followed(const Contact& contact, const Endpoint& by);
@@ -306,7 +309,6 @@ class Node {
   WalkId start_writing(TimePoint now, WalkKind kind, const Key& key, Record record,
                        LevelMask levels = kAllLevels);
   void begin_put_level(TimePoint now, Walk& walk);
-  [[nodiscard]] Candidate* next_hop(Walk& walk);
   void put_on(TimePoint now, Walk& walk);
   [[nodiscard]] bool wants_replicas(const Walk& walk) const;
   void note_place(Walk& walk, const Rpc& rpc, const Nodes& nodes, const Contact& contact);
@@ -314,6 +316,7 @@ class Node {
   [[nodiscard]] Fullness shown_fullness(const Walk& walk, const Nodes& nodes) const;
   [[nodiscard]] bool store_here(TimePoint now, Walk& walk);
   void store_back(TimePoint now, Walk& walk);
+  void hurry_put(TimePoint now, Walk& walk);
   void end_put_level(TimePoint now, Walk& walk);
   void on_stored(TimePoint now, const Rpc& rpc, const Stored& reply);
 
@@ -413,6 +416,7 @@ class Node {
   std::unordered_set<NodeId, KeyedIdHash> pinging_;  // by id, in flight
   std::size_t unverified_pings_ = 0;
 
+  double silent_share_ = 0;  // of our contacts asked lately, those that did not answer in time
   TimePoint timeout_estimated_at_ = TimePoint::min();
   Duration first_timeout_{};   // of a stranger
   Duration first_patience_{};  // with him

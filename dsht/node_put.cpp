@@ -33,7 +33,7 @@ WalkId Node::withdraw(TimePoint now, const Key& key) {
 }
 
 WalkId Node::start_writing(TimePoint now, WalkKind kind, const Key& key, Record record, LevelMask levels) {
-  Walk* walk = start_walk(now, kind, key, options_.walk_max, levels, std::move(record));
+  Walk* walk = start_walk(now, kind, key, options_.walk_max - options_.store_max, levels, std::move(record));
   if (walk == nullptr) return refuse_walk(PutDone{++last_walk_, false, false});
   const WalkId id = walk->id;
   advance(now, id);
@@ -62,24 +62,6 @@ void Node::begin_put_level(TimePoint now, Walk& walk) {
   walk.places.push_back(own);
 }
 
-// The known node closest to the splice of key and the node that we are at, if it is closer to the key.
-Candidate* Node::next_hop(Walk& walk) {
-  const Key toward = next_target(walk.key, walk.at, options_.put_bits);
-  const Distance here = distance(walk.at, walk.key);
-  Candidate* best = nullptr;
-  Distance best_distance;
-  for (Candidate& candidate : walk.list.candidates()) {
-    if (!(candidate.from_target < here)) break;  // they stand in order
-    if (candidate.state != State::fresh) continue;
-    const Distance d = distance(candidate.contact.id, toward);
-    if (best == nullptr || d < best_distance) {
-      best = &candidate;
-      best_distance = d;
-    }
-  }
-  return best;
-}
-
 void Node::put_on(TimePoint now, Walk& walk) {
   if (walk.storing) {
     store_back(now, walk);
@@ -88,7 +70,8 @@ void Node::put_on(TimePoint now, Walk& walk) {
   const bool is_put = walk.kind == WalkKind::put;
   if (is_put && options_.put_bits > 0 && !walk.halted && !walk.settling) {
     while (walk.list.in_flight() < options_.put_window) {
-      Candidate* next = next_hop(walk);
+      Candidate* next = walk.list.next_towards(next_target(walk.key, walk.at, options_.put_bits),
+                                               distance(walk.at, walk.key));
       if (next == nullptr) break;
       ask(now, walk, *next);
     }
@@ -188,6 +171,16 @@ void Node::store_back(TimePoint now, Walk& walk) {
     if (send_rpc(now, std::move(rpc), std::move(body))) ++walk.stores_in_flight;
   }
   if (walk.stores_in_flight == 0) end_put_level(now, walk);
+}
+
+// What was found of this level has to do.
+void Node::hurry_put(TimePoint now, Walk& walk) {
+  walk.levels = 0;
+  walk.due = walk.ends;
+  timers_.push({walk.due, true, walk.id});
+  if (walk.storing) return;
+  walk.storing = true;
+  store_back(now, walk);
 }
 
 void Node::end_put_level(TimePoint now, Walk& walk) {

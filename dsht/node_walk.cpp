@@ -4,6 +4,7 @@
 // At each level the closest contacts are asked for closer ones, several at a time, until the closest have
 // answered. Whoever answers also names contacts of the next outer level, where the walk goes on from there.
 #include <algorithm>
+#include <cmath>
 
 #include "dsht/node.h"
 
@@ -137,15 +138,20 @@ void Node::advance(TimePoint now, WalkId id) {
 bool Node::look_around(TimePoint now, Walk& walk) {
   if (is_settled(walk)) return true;
   const std::size_t width = walk.level > 0 ? options_.get_width[walk.level] : options_.table.bucket_size[0];
-  // Where many are late, many may be dead: the fewer wait for them in a row, the better.
-  const int alpha = options_.alpha[walk.level];
-  const int parallel = alpha + std::min(walk.list.late(), alpha);
-  while (walk.list.in_flight() < parallel) {
+  while (walk.list.in_flight() < parallelism(walk)) {
     Candidate* next = walk.list.next(width);
     if (next == nullptr) break;
     ask(now, walk, *next);
   }
   return is_settled(walk);
+}
+
+// So many that as many as alpha may be expected to answer, and more where some are late already; twice as
+// many at most.
+int Node::parallelism(const Walk& walk) const {
+  const int alpha = options_.alpha[walk.level];
+  const int spare = static_cast<int>(std::lround(alpha * silent_share_ / (1.001 - silent_share_)));
+  return alpha + std::min(alpha, std::max(spare, walk.list.late()));
 }
 
 bool Node::is_settled(Walk& walk) const {
@@ -395,6 +401,10 @@ void Node::walk_timed_out(TimePoint now, WalkId id) {
       return;
     case WalkKind::put:
     case WalkKind::withdraw:
+      if (now < walk.ends) {
+        hurry_put(now, walk);
+        return;
+      }
       actions_.emplace_back(PutDone{walk.id, walk.stored + walk.stored_here > 0, walk.halted});
       finish(now, walk);
       return;

@@ -98,8 +98,9 @@ void Shortlist::look_at(Visit visit) const {
   const Candidate* before = nullptr;
   const Candidate* before_that = nullptr;
   for (auto at = candidates_.begin(); at != candidates_.end(); ++at) {
-    if (at->state == State::failed) continue;
+    // Those that failed count in a crowd, or each two would make way for the next two.
     const Candidate* second = std::exchange(before_that, std::exchange(before, &*at));
+    if (at->state == State::failed) continue;
     if (second != nullptr && are_crowded(*second, *at)) continue;
     if (is_implausible(at->from_target.leading_zeros(), rank + 1)) continue;
     if (at->group != kNoGroup && per_prefix_max_ > 0) {
@@ -149,6 +150,26 @@ Candidate* Shortlist::next(std::size_t width) {
   });
   if (found == nullptr && !is_waiting) found = last_resort;
   return const_cast<Candidate*>(found);
+}
+
+Candidate* Shortlist::next_towards(const Key& toward, const Distance& here) {
+  const std::vector<NodeId> bad = blamed();
+  const Candidate* best = nullptr;
+  Distance best_distance;
+  bool is_best_bad = false;
+  look_at([&](const Candidate& candidate) {
+    if (!(candidate.from_target < here)) return false;
+    if (candidate.state != State::fresh) return true;
+    const bool is_bad = is_deferred(candidate, bad);
+    const Distance d = distance(candidate.contact.id, toward);
+    if (best == nullptr || std::pair(is_bad, d) < std::pair(is_best_bad, best_distance)) {
+      best = &candidate;
+      best_distance = d;
+      is_best_bad = is_bad;
+    }
+    return true;
+  });
+  return const_cast<Candidate*>(best);
 }
 
 Candidate* Shortlist::head() {

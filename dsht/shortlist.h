@@ -61,6 +61,9 @@ class Shortlist {
   // by a blamed node hold none of these places; they come when no other is fresh or asked. nullptr when there
   // is none.
   [[nodiscard]] Candidate* next(std::size_t width);
+  // The fresh one closest to `toward` of those closer to the target than `here`; those named only by a blamed
+  // node come last. nullptr when there is none.
+  [[nodiscard]] Candidate* next_towards(const Key& toward, const Distance& here);
   // The closest that has not failed; nullptr when there is none.
   [[nodiscard]] Candidate* head();
   // Whether the `count` closest that have not failed (or all, if fewer) answered.

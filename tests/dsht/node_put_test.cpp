@@ -322,9 +322,33 @@ TEST_CASE("a token that has become old is replaced by the one in the reply, once
   CHECK(f.puts.size() == 1);
 }
 
+TEST_CASE("a put that has no time left to go further stores where it has come by") {
+  NodeOptions options = one_level();
+  options.walk_max = 1s;
+  options.store_max = 960ms;
+  NodeFixture f(options);
+  for (const std::uint8_t byte : {0x71, 0x60}) f.contact(byte);
+  (void)f.node.put(f.now, kKey, as_bytes("v"), 1h);
+  f.pass(0ms);
+  for (int turn = 0; turn < 8; ++turn) {  // the closer one does not answer
+    for (const Sent& find : f.requests(MessageType::find)) {
+      if (find.to == f.peers[1].at) f.answer(find, place(f, false, false));
+    }
+    CHECK(f.is_silent(MessageType::store));
+    f.pass(4ms);
+  }
+  f.pass(8ms);
+  const Sent store = f.request(MessageType::store);
+  CHECK(store.to == f.peers[1].at);
+  f.answer(store, stored());
+  REQUIRE(f.puts.size() == 1);
+  CHECK(f.puts[0].stored);
+}
+
 TEST_CASE("a put that runs out of time says what it stored so far") {
   NodeOptions options = one_level();
   options.walk_max = 300ms;
+  options.store_max = 0ms;
   NodeFixture f(options);
   for (const std::uint8_t byte : {0x71, 0x72, 0x74}) f.contact(byte);
   (void)f.node.put(f.now, kKey, {}, 1h);

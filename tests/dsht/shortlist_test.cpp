@@ -107,6 +107,31 @@ TEST_CASE("who named three that failed is blamed: whom only it named comes after
   CHECK_FALSE(list.settled(1));
 }
 
+TEST_CASE(
+    "the next towards a place is the fresh one closest to it that is closer to the target than we are") {
+  const NodeId liar = at(200).id;
+  Shortlist list(Key{}, far_away(), 20);
+  for (const std::uint8_t place : {2, 5, 40}) list.add(at(place), 1);
+  const auto next = [&](std::uint8_t toward, std::uint8_t here) {
+    const Candidate* found = list.next_towards(at(toward).id.as<Key>(), distance(at(here).id, Key{}));
+    return found == nullptr ? 0 : found->contact.id.bytes[19];
+  };
+  CHECK(next(41, 200) == 40);
+  CHECK(next(44, 40) == 5);
+  CHECK(next(3, 200) == 2);
+  CHECK(next(41, 2) == 0);
+  list.find(at(5).id)->state = State::asked;
+  CHECK(next(44, 40) == 2);
+  // Whom only a blamed node names comes last, however close.
+  for (const std::uint8_t place : {32, 33, 34, 35}) list.add(at(place), 2, liar);
+  CHECK(next(35, 200) == 35);
+  for (const std::uint8_t place : {32, 33, 34}) list.find(at(place).id)->state = State::failed;
+  CHECK(next(35, 200) == 40);
+  list.find(at(40).id)->state = State::answered;
+  list.find(at(2).id)->state = State::answered;
+  CHECK(next(35, 200) == 35);
+}
+
 TEST_CASE("who named one that answered is not blamed for those that failed") {
   const NodeId honest = at(200).id;
   Shortlist list(Key{}, far_away(), 20);
@@ -171,6 +196,10 @@ TEST_CASE(
   CHECK(list.settled(1));
   CHECK_FALSE(list.settled(2));
   CHECK(list.next(2)->contact == sharing(9, 6));
+  // It remains one when its first have failed.
+  for (const std::uint8_t last : {2, 3}) list.find(sharing(17, last).id)->state = State::failed;
+  for (const std::uint8_t last : {4, 5}) list.find(sharing(17, last).id)->state = State::fresh;
+  CHECK(list.next(1)->contact == sharing(9, 6));
   // Without a number nobody can say what is close.
   Shortlist anyone(Key{}, far_away(), 20);
   anyone.add(sharing(40, 1), 1);

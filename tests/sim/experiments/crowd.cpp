@@ -100,7 +100,14 @@ dsht::NodeOptions plain_kademlia(dsht::NodeOptions options) {
 
 CrowdLoad run_crowd(const Settings& settings, const CrowdOptions& options) {
   Network network = settings.network({}, options.variant);
-  form(network, options.node, options.nodes, 1min, 2min);
+  // Without hints: of one level nobody needs them, and what is counted below shall be of the one key alone.
+  grow(network, {.count = options.nodes,
+                 .over = 1min,
+                 .options = options.node,
+                 .hints = false,
+                 .spot = {},
+                 .tell = [&](Duration) { progress("joining: " + std::to_string(network.size())); }});
+  advance(network, 2min, "settling");
   const Key key = some_key(network);
   Crowd crowd(network, key, std::chrono::duration_cast<Duration>(1s / options.pairs_per_second));
   std::vector<Snapshot> minutes = {snapshot(network)};
