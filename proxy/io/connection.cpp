@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <charconv>
 #include <cstring>
+#include <utility>
 
 #include "base/check.h"
 #include "proxy/http/message.h"
@@ -291,7 +292,9 @@ void Connection::reply(const Reply& reply) {
   const bool sends_body = !head_only && !reply.no_content;
   std::optional<std::uint64_t> length;
   if (!reply.no_content)
-    length = reply.body == nullptr ? std::optional<std::uint64_t>(reply.text.size()) : reply.length;
+    length = reply.multipart != nullptr ? std::optional<std::uint64_t>(reply.multipart->bytes)
+             : reply.body == nullptr    ? std::optional<std::uint64_t>(reply.text.size())
+                                        : reply.length;
   if (head_only && reply.body == nullptr && reply.length) length = reply.length;
   if (reply.close || context_.draining || body_unread()) close_after_ = true;
   const bool unknown_length = sends_body && !length.has_value();
@@ -310,7 +313,9 @@ void Connection::reply(const Reply& reply) {
   // The usual case: everything is in memory and leaves with one write, with nothing copied or kept.
   ByteView block;
   bool whole = true;
-  if (sends_body && reply.body != nullptr) {
+  if (sends_body && reply.multipart != nullptr) {
+    whole = false;
+  } else if (sends_body && reply.body != nullptr) {
     block = (*reply.body)->block();
     whole = length.has_value() && block.size() >= reply.from + *length;
     block = whole ? block.subspan(reply.from, *length) : ByteView{};
@@ -329,7 +334,11 @@ void Connection::reply(const Reply& reply) {
   out_ = std::make_unique<Out>();
   if (written < head.size()) out_->text.assign(head.substr(written));
   const std::size_t body_written = written > head.size() ? written - head.size() : 0;
-  if (sends_body && reply.body != nullptr) {
+  if (sends_body && reply.multipart != nullptr) {
+    out_->body = *reply.body;
+    out_->multipart = std::move(*reply.multipart);
+    begin_part();
+  } else if (sends_body && reply.body != nullptr) {
     out_->body = *reply.body;
     out_->at = reply.from + body_written;
     out_->end = length.has_value() ? reply.from + *length : kOpen;
@@ -389,6 +398,7 @@ Connection::Gathered Connection::gather(std::array<iovec, 10>& pieces, std::size
     add_text();
     return count > 0 ? Gathered::data : Gathered::finished;
   }
+  if (out.at == out.end && out.next_part < out.multipart.parts.size()) begin_part();
   const Progress progress = out.body->progress();
   std::uint64_t limit = std::min(out.end, progress.bytes);
   const bool all_there = out.at == out.end || (out.end == kOpen && progress.state == BodyState::complete);
@@ -403,6 +413,8 @@ Connection::Gathered Connection::gather(std::array<iovec, 10>& pieces, std::size
   } else if (all_there && out.chunked && !out.last_chunk_written) {
     out.text.append("0\r\n\r\n");
     out.last_chunk_written = true;
+  } else if (all_there) {
+    out.text += std::exchange(out.multipart.end, {});
   }
   add_text();
   std::uint64_t at = out.at;
@@ -477,6 +489,15 @@ void Connection::read_cold(const Piece& piece) {
         self->out_->cold_at = self->out_->at;
         self->pump();
       });
+}
+
+// Its text goes behind what is still to be sent; what ends the answer, behind the last part's bytes.
+void Connection::begin_part() {
+  Out& out = *out_;
+  Multipart::Part& part = out.multipart.parts[out.next_part++];
+  out.text += part.text;
+  out.at = part.range.first;
+  out.end = part.range.last + 1;
 }
 
 void Connection::sent(std::size_t bytes) {

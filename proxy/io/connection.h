@@ -109,6 +109,8 @@ class Connection final : public Exchange, public TimerWheel::Entry {
     std::shared_ptr<const Body> body;
     std::uint64_t at = 0;
     std::uint64_t end = 0;  // kOpen: when the body is complete
+    Multipart multipart;    // further pieces of the body, from next_part on
+    std::size_t next_part = 0;
     bool chunked = false;
     bool last_chunk_written = false;
     std::uint64_t chunk_left = 0;
@@ -147,6 +149,7 @@ class Connection final : public Exchange, public TimerWheel::Entry {
   [[nodiscard]] Gathered gather(std::array<iovec, 10>& pieces, std::size_t& count);
   [[nodiscard]] Gathered gather_from_file(const Piece& piece, std::size_t limit, iovec& out);
   void read_cold(const Piece& piece);
+  void begin_part();
   void sent(std::size_t bytes);
 
   ConnectionContext& context_;

@@ -11,6 +11,7 @@
 #include "base/ip.h"
 #include "proxy/http/head.h"
 #include "proxy/io/fetcher.h"
+#include "proxy/io/multipart.h"
 #include "proxy/store/body.h"
 
 namespace reef::proxy {
@@ -28,9 +29,10 @@ struct Reply {
   const std::shared_ptr<const Body>* body = nullptr;  // or where the body is, or arrives
   std::uint64_t from = 0;                             // first byte of `body` to send
   std::optional<std::uint64_t> length;  // bytes to send of `body`; nullopt: until it is complete
-  bool head_only = false;               // HEAD: `length` is announced, nothing is sent
-  bool no_content = false;              // 204, 304: no body and no Content-Length
-  bool close = false;                   // the connection cannot be used on
+  Multipart* multipart = nullptr;  // several pieces of `body` in place of `from` and `length`; moved from
+  bool head_only = false;          // HEAD: `length` is announced, nothing is sent
+  bool no_content = false;         // 204, 304: no body and no Content-Length
+  bool close = false;              // the connection cannot be used on
 };
 
 // The bytes of the request's body, as they arrive: what an UploadSource reads.

@@ -607,6 +607,7 @@ void Front::answer_with(Exchange& exchange, const Asked& asked, const ObjectHead
       reply.fields = conditional.fields;
       reply.from = conditional.first;
       reply.length = conditional.size;
+      if (conditional.multipart) reply.multipart = &*conditional.multipart;
       reply.no_content = conditional.status == 304;
       if (conditional.status == 304) parts_.stats.not_modified.add();
       if (conditional.status == 416) reply.body = nullptr;

@@ -252,6 +252,32 @@ bool is_looping(http::FieldsView fields, const Options& options) {
          rules::Loop::none;
 }
 
+namespace {
+
+void several_ranges(ConditionalReply& reply, std::span<const http::ByteRange> ranges, std::string_view fields,
+                    std::uint64_t length) {
+  std::string content_type;
+  std::string others;
+  http::FieldLines lines(fields);
+  std::string_view name, value, whole;
+  while (lines.next(name, value, whole)) {
+    if (http::equal_ignoring_case(name, "Content-Type")) {
+      content_type = value;
+    } else {
+      others += whole;
+    }
+  }
+  const std::string boundary = make_boundary();
+  Multipart multipart = make_multipart(ranges, length, content_type, boundary);
+  if (multipart.bytes >= length) return;  // the whole is shorter
+  reply.status = 206;
+  reply.multipart = std::move(multipart);
+  reply.fields = std::move(others);
+  reply.fields += "Content-Type: multipart/byteranges; boundary=" + boundary + "\r\n";
+}
+
+}  // namespace
+
 ConditionalReply conditional_reply(const http::RequestHead& request, const ObjectHead& head,
                                    std::string_view fields, std::optional<std::uint64_t> length) {
   ConditionalReply reply;
@@ -279,9 +305,12 @@ ConditionalReply conditional_reply(const http::RequestHead& request, const Objec
       reply.fields += "\r\n";
       return reply;
     case rules::Answer::parts:
-      // Several ranges in one answer cost more than they save here: the whole is a correct answer too
-      // (§14.2). So is it while the length is not known.
-      if (!length || answer.ranges.count != 1) return reply;
+      // While the length is not known the whole is a correct answer too (§14.2).
+      if (!length) return reply;
+      if (answer.ranges.count > 1) {
+        several_ranges(reply, answer.ranges.parts(), fields, *length);
+        return reply;
+      }
       reply.status = 206;
       reply.first = answer.ranges.ranges[0].first;
       reply.size = answer.ranges.ranges[0].size();

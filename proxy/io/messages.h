@@ -9,6 +9,7 @@
 
 #include "proxy/http/head.h"
 #include "proxy/io/fill.h"
+#include "proxy/io/multipart.h"
 #include "proxy/io/options.h"
 #include "proxy/io/request_info.h"
 #include "proxy/names/url.h"
@@ -100,7 +101,8 @@ struct ConditionalReply {
   int status = 200;  // as stored (send the whole), 206, 304 or 416
   std::uint64_t first = 0;
   std::uint64_t size = 0;
-  std::string fields;  // instead of `fields`, unless the whole is sent
+  std::optional<Multipart> multipart;  // several ranges, in place of `first` and `size`
+  std::string fields;                  // instead of `fields`, unless the whole is sent
 };
 [[nodiscard]] ConditionalReply conditional_reply(const http::RequestHead& request, const ObjectHead& head,
                                                  std::string_view fields,

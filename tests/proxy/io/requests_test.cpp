@@ -138,6 +138,39 @@ TEST_CASE("a single range of what is stored is a 206, one beyond its end a 416")
   CHECK(other.body == "0123456789");
 }
 
+TEST_CASE("several ranges are answered in one multipart/byteranges (RFC 9110 §14.6)") {
+  TestOrigin origin;
+  const std::string body = pattern(400'000, 3);
+  origin.set("/a", {.fields = "Cache-Control: max-age=60\r\nContent-Type: image/png\r\n", .body = body});
+  TestNode node;
+  CHECK(fetch(node.port(), origin.port(), "/a").status == 200);
+  const auto ask = [&](const std::string& range) {
+    return fetch(node.port(), origin.port(), "/a", "GET", "Range: " + range + "\r\n");
+  };
+  const Answer answer = ask("bytes=-3, 10-19, 100000-299999");
+  CHECK(answer.status == 206);
+  CHECK(answer.whole);
+  CHECK(answer.field("Content-Range").empty());
+  CHECK(answer.field("Content-Length") == std::to_string(answer.body.size()));
+  const std::string type = answer.field("Content-Type");
+  REQUIRE(type.starts_with("multipart/byteranges; boundary="));
+  const std::string delimiter = "--" + type.substr(type.find('=') + 1);
+  const auto part = [&](std::size_t from, std::size_t size) {
+    return delimiter + "\r\nContent-Type: image/png\r\nContent-Range: bytes " + std::to_string(from) + "-" +
+           std::to_string(from + size - 1) + "/400000\r\n\r\n" + body.substr(from, size) + "\r\n";
+  };
+  CHECK(answer.body == part(399'997, 3) + part(10, 10) + part(100'000, 200'000) + delimiter + "--\r\n");
+  // Another answer, another boundary.
+  CHECK(ask("bytes=0-1,5-6").field("Content-Type") != type);
+  // What does not exist is left out; of one that is left there is nothing to delimit.
+  CHECK(ask("bytes=0-1,500000-").field("Content-Range") == "bytes 0-1/400000");
+  // Where the delimiters would cost more than they save, and where ranges overlap, the whole is sent.
+  CHECK(ask("bytes=0-199999,200001-399999").status == 200);
+  CHECK(ask("bytes=0-9,5-20").status == 200);
+  CHECK(fetch(node.port(), origin.port(), "/a", "HEAD", "Range: bytes=0-1,5-6\r\n").status == 200);
+  CHECK(origin.count("/a") == 1);
+}
+
 TEST_CASE("a stale object is validated and the 304 freshens it") {
   TestOrigin origin;
   origin.set("/a", {.fields = "Cache-Control: max-age=0\r\n", .body = "abc", .etag = "\"v1\""});
