@@ -53,7 +53,7 @@ struct NodeOptions {
   // By level. Near by, where a request costs next to nothing, it is worth having more copies and asking for
   // all of them at once: the nearest answers first.
   std::array<int, kLevels> alpha = {4, 4, 6};              // requests in flight per get or announcement
-  std::array<std::size_t, kLevels> replicas = {4, 2, 6};   // nodes that store a value (r)
+  std::array<std::size_t, kLevels> replicas = {4, 2, 8};   // nodes that store a value (r)
   std::array<std::size_t, kLevels> get_width = {6, 4, 6};  // closest nodes that a get asks before it gives up
   int put_window = 1;                                      // requests in flight per put on its way
   std::size_t reply_values = 4;                            // values in one reply

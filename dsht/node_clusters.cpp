@@ -82,8 +82,8 @@ void Node::cluster_changed(TimePoint now, const ClusterChanged& change) {
 void Node::refresh_level(TimePoint now, Level level) {
   LevelRefresh& refresh = level_refresh_[level];
   const std::size_t known = table_.size(level);
-  refresh.period =
-      known > refresh.known ? kLevelRefreshMin : std::min<Duration>(refresh.period * 3 / 2, kLevelRefreshMax);
+  refresh.period = known > refresh.known ? std::max<Duration>(refresh.period / 2, kLevelRefreshMin)
+                                         : std::min<Duration>(refresh.period * 3 / 2, kLevelRefreshMax);
   refresh.known = known;
   refresh.at = now + refresh.period + random_.between(Duration::zero(), refresh.period / 4);
   if (known == 0) return;
