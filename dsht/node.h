@@ -74,7 +74,9 @@ struct NodeOptions {
   Duration tick = std::chrono::seconds(5);
   // DNS answers want contacts heard first-hand within the last minute: the k closest by id and by RTT are.
   Duration near_ping = std::chrono::seconds(40);
-  Duration far_ping = std::chrono::minutes(4);  // everybody else in the table
+  // Everybody else in a table of up to 160, others in proportion; at once when many of those asked turn out
+  // to be silent.
+  Duration far_ping = std::chrono::minutes(4);
   Duration bucket_refresh = std::chrono::hours(1);
   // Looks for new neighbours: soon after joining, then ever more rarely up to this.
   Duration self_refresh_min = std::chrono::seconds(1);
@@ -416,6 +418,7 @@ class Node {
   std::unordered_set<NodeId, KeyedIdHash> pinging_;  // by id, in flight
   std::size_t unverified_pings_ = 0;
 
+  TimePoint doubted_at_ = TimePoint::min();  // when so many were silent that everybody had to be asked
   double silent_share_ = 0;  // of our contacts asked lately, those that did not answer in time
   TimePoint timeout_estimated_at_ = TimePoint::min();
   Duration first_timeout_{};   // of a stranger
