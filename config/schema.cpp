@@ -379,7 +379,7 @@ void add_dsht(std::vector<Setting>& out) {
   out.push_back(scalar("dsht.near_ping", SecondsType{Seconds(1), hours(1)}, REEF_FIELD(dsht.near_ping),
                        "The nearest contacts, which DNS answers name, are heard from at least so often."));
   out.push_back(scalar("dsht.far_ping", SecondsType{Seconds(1), hours(24)}, REEF_FIELD(dsht.far_ping),
-                       "And all others."));
+                       "And all others in a table of up to 160 contacts; of a larger one in proportion."));
   out.push_back(scalar("dsht.clock_slack", MillisecondsType{Milliseconds(100), hours(24)},
                        REEF_FIELD(dsht.clock_slack),
                        "In a closed network: datagrams whose time is further from ours are refused as "

@@ -144,7 +144,7 @@ struct DshtSettings {
   Milliseconds first_decision{5'000};
   Milliseconds decision_period{300'000};
   Seconds refuse_for{900};
-  Seconds return_after{600};
+  Seconds return_after{1800};
   Seconds serve_left{1800};
   bool hints = true;
   Milliseconds hint_period{1'800'000};

@@ -68,7 +68,7 @@ struct ClusterOptions {
   Duration serve_left = std::chrono::minutes(30);
   // A cluster that we left is not preferred again to one that suits us before this time, doubled with every
   // time that we left it; 16 times as long at once if it was too far.
-  Duration return_after = std::chrono::minutes(10);
+  Duration return_after = std::chrono::minutes(30);
   // Below this share a node that finds nothing acceptable in its patience splits off.
   double split_share = 0.7;
   // How long a cluster that was measured and found too far is not looked at again.

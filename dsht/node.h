@@ -53,7 +53,7 @@ struct NodeOptions {
   // By level. Near by, where a request costs next to nothing, it is worth having more copies and asking for
   // all of them at once: the nearest answers first.
   std::array<int, kLevels> alpha = {4, 4, 6};              // requests in flight per get or announcement
-  std::array<std::size_t, kLevels> replicas = {4, 2, 6};   // nodes that store a value (r)
+  std::array<std::size_t, kLevels> replicas = {4, 2, 8};   // nodes that store a value (r)
   std::array<std::size_t, kLevels> get_width = {6, 4, 6};  // closest nodes that a get asks before it gives up
   int put_window = 1;                                      // requests in flight per put on its way
   std::size_t reply_values = 4;                            // values in one reply
@@ -74,7 +74,9 @@ struct NodeOptions {
   Duration tick = std::chrono::seconds(5);
   // DNS answers want contacts heard first-hand within the last minute: the k closest by id and by RTT are.
   Duration near_ping = std::chrono::seconds(40);
-  Duration far_ping = std::chrono::minutes(4);  // everybody else in the table
+  // Everybody else in a table of up to 160, others in proportion; at once when many of those asked turn out
+  // to be silent.
+  Duration far_ping = std::chrono::minutes(4);
   Duration bucket_refresh = std::chrono::hours(1);
   // Looks for new neighbours: soon after joining, then ever more rarely up to this.
   Duration self_refresh_min = std::chrono::seconds(1);
@@ -416,6 +418,7 @@ class Node {
   std::unordered_set<NodeId, KeyedIdHash> pinging_;  // by id, in flight
   std::size_t unverified_pings_ = 0;
 
+  TimePoint doubted_at_ = TimePoint::min();  // when so many were silent that everybody had to be asked
   double silent_share_ = 0;  // of our contacts asked lately, those that did not answer in time
   TimePoint timeout_estimated_at_ = TimePoint::min();
   Duration first_timeout_{};   // of a stranger

@@ -11,6 +11,7 @@ namespace {
 constexpr Duration kSettled = std::chrono::minutes(2);
 constexpr Duration kDescribeEvery = std::chrono::seconds(30);
 constexpr Duration kLevelRefreshMin = std::chrono::seconds(2);
+constexpr std::size_t kGrowthNoted = 8;  // more members by this part of those known
 constexpr Duration kLevelRefreshMax = std::chrono::minutes(10);
 constexpr Duration kHintsFirst = std::chrono::seconds(5);
 // Asked for at once when the hints are read: each is one more walk.
@@ -82,8 +83,12 @@ void Node::cluster_changed(TimePoint now, const ClusterChanged& change) {
 void Node::refresh_level(TimePoint now, Level level) {
   LevelRefresh& refresh = level_refresh_[level];
   const std::size_t known = table_.size(level);
-  refresh.period =
-      known > refresh.known ? kLevelRefreshMin : std::min<Duration>(refresh.period * 3 / 2, kLevelRefreshMax);
+  // In a crowd one more is no news: who comes makes himself known.
+  if (known > refresh.known + refresh.known / kGrowthNoted) {
+    refresh.period = std::max<Duration>(refresh.period / 2, kLevelRefreshMin);
+  } else {
+    refresh.period = std::min<Duration>(refresh.period * 3 / 2, kLevelRefreshMax);
+  }
   refresh.known = known;
   refresh.at = now + refresh.period + random_.between(Duration::zero(), refresh.period / 4);
   if (known == 0) return;

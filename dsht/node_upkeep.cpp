@@ -10,8 +10,10 @@ namespace {
 constexpr std::size_t kSeedsAtOnce = 8;
 constexpr std::size_t kRememberedMax = 64;
 constexpr std::size_t kPingsPerTick = 24;
+constexpr std::size_t kFarTable = 160;  // larger ones cost no more pings
 // So many of the contacts asked lately silent: many have gone at once.
-constexpr double kDoubtfulShare = 0.2;
+constexpr double kDoubtfulShare = 0.1;
+constexpr Duration kDoubtAgain = std::chrono::seconds(10);
 // With less than this share of the contacts that it had in the last half day (e-folding time, in ticks of 5
 // s) a node looks for those whom it lost, every half minute or so.
 constexpr double kDepleted = 0.75;
@@ -202,21 +204,21 @@ void Node::ping_due(TimePoint now) {
   std::partial_sort(by_rtt.begin(), middle, by_rtt.end());
   for (auto at = by_rtt.begin(); at != middle; ++at) near.push_back(at->second);
   std::sort(near.begin(), near.end());
-  // Where many are gone at once, everybody is in doubt.
-  const bool is_doubtful = silent_share_ > kDoubtfulShare;
+  // Where many are gone at once, everybody is in doubt until he is heard.
+  if (silent_share_ > kDoubtfulShare) doubted_at_ = now;
+  const Duration far_period =
+      options_.far_ping * static_cast<std::int64_t>(std::max(table_.size(), kFarTable)) / kFarTable;
   std::vector<Contact> due;
   std::size_t near_due = 0;
   for (const TableEntry& entry : table_.entries()) {
     const bool is_near = std::binary_search(near.begin(), near.end(), &entry);
-    const Duration period = entry.is_suspect() ? Duration::zero()
-                            : is_doubtful      ? 2 * options_.tick
-                            : is_near          ? options_.near_ping
-                                               : options_.far_ping;
+    const Duration period = entry.is_suspect() ? Duration::zero() : is_near ? options_.near_ping : far_period;
     // Near ones must have answered us lately; of others it is enough that they asked us. A tick early rather
     // than a tick late.
     const TimePoint last = is_near ? std::max(entry.heard_at, entry.asked_at)
                                    : std::max({entry.heard_at, entry.asked_at, entry.asked_us_at});
-    if (now - last + options_.tick < period) continue;
+    const bool is_doubted = last < doubted_at_ && now - last >= kDoubtAgain;
+    if (!is_doubted && now - last + options_.tick < period) continue;
     due.push_back(entry.contact);
     if (is_near) std::swap(due.back(), due[near_due++]);
   }

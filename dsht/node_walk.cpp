@@ -137,7 +137,10 @@ void Node::advance(TimePoint now, WalkId id) {
 // Sends what may be sent; true when there is nothing left to be learnt at this level.
 bool Node::look_around(TimePoint now, Walk& walk) {
   if (is_settled(walk)) return true;
-  const std::size_t width = walk.level > 0 ? options_.get_width[walk.level] : options_.table.bucket_size[0];
+  // Never fewer than it takes to be settled.
+  const std::size_t width =
+      walk.level > 0 ? std::max(options_.get_width[walk.level], options_.replicas[walk.level])
+                     : std::max({options_.table.bucket_size[0], options_.get_width[0], options_.replicas[0]});
   while (walk.list.in_flight() < parallelism(walk)) {
     Candidate* next = walk.list.next(width);
     if (next == nullptr) break;
