@@ -44,7 +44,7 @@ void keep_in_memory(RamTier& ram, const UrlHasher& hasher, const FillResult& res
 FillTable::FillTable(FillTableParts parts)
     : parts_(std::move(parts)),
       peer_rule_(rule_for_peers(parts_.options)),
-      fetcher_(parts_.loop, parts_.options.curl),
+      fetcher_(parts_.loop, parts_.options.fetcher),
       gate_(parts_.loop, parts_.options, base_rule(parts_.options, parts_.options.origins.allowed),
             parts_.workers, *this, parts_.stats),
       keeper_(

@@ -10,10 +10,10 @@
 #include <unordered_map>
 #include <vector>
 
-#include "proxy/io/curl_fetcher.h"
 #include "proxy/io/fill.h"
 #include "proxy/io/origin_gate.h"
 #include "proxy/io/pointer_keeper.h"
+#include "proxy/io/routing_fetcher.h"
 #include "proxy/io/worker_links.h"
 #include "proxy/store/ram_tier.h"
 
@@ -104,7 +104,7 @@ class FillTable final : public FillHost {
 
   FillTableParts parts_;
   AddressRule peer_rule_;
-  CurlFetcher fetcher_;
+  RoutingFetcher fetcher_;
   OriginGate gate_;
   PointerKeeper keeper_;
   Duration index_budget_;
