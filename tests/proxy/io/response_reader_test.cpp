@@ -2,6 +2,7 @@
 
 #include <doctest/doctest.h>
 
+#include <random>
 #include <string>
 #include <vector>
 
@@ -83,6 +84,46 @@ TEST_CASE("an answer is the same in whatever pieces it arrives") {
   CHECK(read({kAnswers[4]}, true).state == ResponseReader::State::complete);
   CHECK(read({kAnswers[6]}, true).state == ResponseReader::State::broken);
   CHECK(read({kAnswers[7]}, true).state == ResponseReader::State::bad_head);
+}
+
+TEST_CASE("what is wrong with an answer does not depend on the pieces in which it arrives") {
+  std::minstd_rand random(1);
+  const auto below = [&](std::size_t bound) { return random() % bound; };
+  int bad = 0;
+  for (int round = 0; round < 20'000; ++round) {
+    std::string answer = kAnswers[below(std::size(kAnswers))];
+    for (std::size_t change = below(3) + 1; change > 0; --change) {
+      const std::size_t at = below(answer.size());
+      switch (below(3)) {
+        case 0:
+          answer[at] = static_cast<char>(below(256));
+          break;
+        case 1:
+          answer.erase(at, below(4));
+          break;
+        default:
+          answer.insert(at, 1, "\r\n :0;aH"[below(8)]);
+      }
+      if (answer.empty()) answer = "H";
+    }
+    CAPTURE(round);
+    const Outcome whole = read({answer}, true);
+    if (whole.state != ResponseReader::State::complete) ++bad;
+    std::vector<std::string_view> pieces;
+    for (std::string_view rest = answer; !rest.empty();) {
+      const std::size_t size = std::min(rest.size(), below(20) + 1);
+      pieces.push_back(rest.substr(0, size));
+      rest.remove_prefix(size);
+    }
+    const Outcome split = read(pieces, true);
+    REQUIRE(split.state == whole.state);
+    REQUIRE(split.body == whole.body);
+    REQUIRE(split.text == whole.text);
+    // A byte behind the answer that has not arrived yet is seen by whoever keeps the connection.
+    if (whole.leaves_connection) REQUIRE(split.leaves_connection);
+  }
+  CHECK(bad > 1000);
+  CHECK(bad < 19'000);
 }
 
 TEST_CASE("a connection is left only by an answer that is whole, has no close in it and nothing behind it") {
