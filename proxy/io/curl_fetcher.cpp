@@ -13,32 +13,6 @@
 
 namespace reef::proxy {
 
-std::string_view to_text(FetchEnd end) {
-  switch (end) {
-    case FetchEnd::complete:
-      return "complete";
-    case FetchEnd::refused_address:
-      return "refused_address";
-    case FetchEnd::connect_failed:
-      return "connect_failed";
-    case FetchEnd::tls_failed:
-      return "tls_failed";
-    case FetchEnd::head_timeout:
-      return "head_timeout";
-    case FetchEnd::stalled:
-      return "stalled";
-    case FetchEnd::timed_out:
-      return "timed_out";
-    case FetchEnd::broken:
-      return "broken";
-    case FetchEnd::bad_head:
-      return "bad_head";
-    case FetchEnd::refused_by_sink:
-      return "refused_by_sink";
-  }
-  return "unknown";
-}
-
 namespace {
 
 using EasyPtr = std::unique_ptr<CURL, FreeWith<curl_easy_cleanup>>;
@@ -70,6 +44,7 @@ struct CurlFetcher::Transfer {
   std::string head;            // raw lines of the head that is arriving
   std::size_t head_bytes = 0;  // of all heads so far
   int interim = 0;
+  std::int64_t uploaded = 0;
   bool have_head = false;
   bool added = false;
   std::optional<FetchEnd> verdict;  // why we made curl give up, where it was us
@@ -78,7 +53,7 @@ struct CurlFetcher::Transfer {
   [[nodiscard]] bool head_complete();
 };
 
-CurlFetcher::CurlFetcher(EventLoop& loop, CurlFetcherOptions options)
+CurlFetcher::CurlFetcher(EventLoop& loop, FetcherOptions options)
     : loop_(loop),
       options_(std::move(options)),
       watch_(loop,
@@ -208,6 +183,9 @@ void CurlFetcher::collect() {
       case CURLE_SSL_CACERT_BADFILE:
         end = FetchEnd::tls_failed;
         break;
+      case CURLE_OUT_OF_MEMORY:  // a line longer than curl's own limit
+        end = transfer->have_head ? FetchEnd::broken : FetchEnd::bad_head;
+        break;
       case CURLE_UNSUPPORTED_PROTOCOL:  // HTTP/0.9
       case CURLE_WEIRD_SERVER_REPLY:
         end = FetchEnd::bad_head;
@@ -308,6 +286,7 @@ void CurlFetcher::prepare(Transfer& transfer) {
   }
   curl_easy_setopt(easy, CURLOPT_TCP_NODELAY, 1L);
   curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, 64L << 10);
+  curl_easy_setopt(easy, CURLOPT_MAXAGE_CONN, static_cast<long>(options_.idle_timeout.count()));
   if (request.fresh_connection) {
     curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, 1L);
     curl_easy_setopt(easy, CURLOPT_FORBID_REUSE, 1L);
@@ -323,6 +302,8 @@ void CurlFetcher::prepare(Transfer& transfer) {
   transfer.fields.reset();
   append(transfer.fields, "Host: " + (request.host_field.empty() ? authority : request.host_field));
   for (const std::string& field : request.fields) append(transfer.fields, field);
+  if (request.upload == nullptr && says_empty_body(request.method))
+    append(transfer.fields, "Content-Length: 0");
   // What curl would add by itself.
   for (const char* name : {"Accept", "Expect", "User-Agent"}) {
     const auto given =
@@ -418,12 +399,16 @@ std::size_t CurlFetcher::upload_bytes(char* data, std::size_t size, std::size_t 
   std::size_t filled = 0;
   const std::span<char> room(data, size * count);
   switch (transfer.request.upload->read(std::as_writable_bytes(room), filled)) {
+    case UploadSource::State::end:
+      if (transfer.request.upload_bytes >= 0 && transfer.uploaded != transfer.request.upload_bytes) break;
+      [[fallthrough]];
     case UploadSource::State::ready:
+      if (!transfer.have_head) transfer.head_timer->start(transfer.request.head_timeout);
+      transfer.uploaded += static_cast<std::int64_t>(filled);
       return filled;
     case UploadSource::State::wait:
+      transfer.head_timer->stop();
       return CURL_READFUNC_PAUSE;
-    case UploadSource::State::end:
-      return 0;
     case UploadSource::State::broken:
       break;
   }

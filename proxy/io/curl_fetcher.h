@@ -21,18 +21,10 @@
 
 namespace reef::proxy {
 
-struct CurlFetcherOptions {
-  std::size_t connections_max = 256;      // kept open for reuse
-  std::size_t head_bytes_max = 64 << 10;  // of all header lines of one response, interim ones too
-  std::size_t fields_max = 200;
-  int interim_max = 16;  // 1xx responses before the final one
-  std::string ca_file;   // empty: the system's
-};
-
 // Belongs to one loop. Destruction ends all transfers silently.
 class CurlFetcher final : public Fetcher {
  public:
-  CurlFetcher(EventLoop& loop, CurlFetcherOptions options);
+  CurlFetcher(EventLoop& loop, FetcherOptions options);
   ~CurlFetcher() override;
   CurlFetcher(const CurlFetcher&) = delete;
   CurlFetcher& operator=(const CurlFetcher&) = delete;
@@ -59,7 +51,7 @@ class CurlFetcher final : public Fetcher {
   static curl_socket_t open_socket(void* transfer, curlsocktype purpose, curl_sockaddr* address) noexcept;
 
   EventLoop& loop_;
-  const CurlFetcherOptions options_;
+  const FetcherOptions options_;
   SocketWatch watch_;
   Timer timer_;
   Timer soon_;  // for what must not happen inside a caller's call

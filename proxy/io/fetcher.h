@@ -1,7 +1,7 @@
 // HTTP requests that the proxy makes itself, to origins and to other proxies: what to ask, what comes back.
 //
-// An interface, so that a plain HTTP/1.1 client on our own connection layer can stand beside the one on
-// libcurl.
+// An interface with two behind it: PlainFetcher for http, on raw sockets, and CurlFetcher for https;
+// RoutingFetcher is both of them.
 #pragma once
 
 #include <chrono>
@@ -67,7 +67,10 @@ struct FetchRequest {
   std::string host_field;           // empty: made of host and port
   std::vector<Endpoint> addresses;  // tried in turn until one connects; nothing else is ever connected to
   milliseconds connect_timeout{3000};
-  milliseconds head_timeout{15000};  // from the connection to the response head
+  // The response head is due within connect_timeout + head_timeout of the beginning of a try, or, where a
+  // body is sent, within head_timeout of the last time that the server took some of it; waiting for the
+  // source of the body does not count.
+  milliseconds head_timeout{15000};
   std::uint32_t rate_min_bytes =
       1;  // a response body slower than this for `rate_window` has stalled; 0: no limit
   std::chrono::seconds rate_window{30};
@@ -76,6 +79,22 @@ struct FetchRequest {
   std::int64_t upload_bytes = -1;  // -1: unknown, sent in chunks
   bool fresh_connection = false;   // never reuse one: for requests that must not be sent twice
 };
+
+struct FetcherOptions {
+  std::size_t connections_max = 256;            // kept open for reuse, of one fetcher
+  std::size_t connections_per_server_max = 32;  // of those, to one server; only http
+  // A kept connection unused for so long is closed. Less than the 30 s after which a node closes an idle
+  // client: the side that might still send is the one that closes.
+  std::chrono::seconds idle_timeout{25};
+  std::size_t head_bytes_max = 64 << 10;  // of all header lines of one response, interim ones too
+  std::size_t fields_max = 200;
+  int interim_max = 16;  // 1xx responses before the final one
+  std::string ca_file;   // for https; empty: the system's
+};
+
+// Methods whose requests carry "Content-Length: 0" where there is no body (RFC 9110 §8.6): servers answer 411
+// without it.
+[[nodiscard]] bool says_empty_body(std::string_view method);
 
 enum class FetchId : std::uint64_t { none = 0 };
 

@@ -213,7 +213,7 @@ void Fill::ask_peer(std::size_t index) {
 FetchRequest Fill::peer_request(const Source& source) const {
   const PeerOptions& peers = host_.options().peers;
   FetchRequest request;
-  // Connections to a peer serve all names: curl keeps them by the address.
+  // Connections to a peer serve all names: they are kept by the address.
   request.host = source.peer.address.is_v4() ? to_string(source.peer.address)
                                              : fmt::format("[{}]", to_string(source.peer.address));
   request.host_field = peer_host(*request_, host_.names());

@@ -1,6 +1,7 @@
 #include "proxy/io/fill_table.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "base/check.h"
 #include "proxy/io/front.h"
@@ -44,7 +45,7 @@ void keep_in_memory(RamTier& ram, const UrlHasher& hasher, const FillResult& res
 FillTable::FillTable(FillTableParts parts)
     : parts_(std::move(parts)),
       peer_rule_(rule_for_peers(parts_.options)),
-      fetcher_(parts_.loop, parts_.options.curl),
+      fetcher_(parts_.loop, parts_.options.fetcher),
       gate_(parts_.loop, parts_.options, base_rule(parts_.options, parts_.options.origins.allowed),
             parts_.workers, *this, parts_.stats),
       keeper_(
@@ -58,7 +59,12 @@ FillTable::FillTable(FillTableParts parts)
           },
           parts_.stats),
       index_budget_(parts_.options.peers.index_budget),
-      reaper_(parts_.loop, [this] { ended_.clear(); }) {}
+      reaper_(parts_.loop, [this] { ended_.clear(); }) {
+  tell_event_.reset(event_new(
+      parts_.loop.base(), -1, 0,
+      [](evutil_socket_t, short, void* self) { static_cast<FillTable*>(self)->tell_all(); }, this));
+  BASE_CHECK(tell_event_ != nullptr);
+}
 
 void FillTable::on_own_endpoint() {
   peer_rule_ = rule_for_peers(parts_.options);
@@ -271,34 +277,62 @@ void FillTable::on_fill_head(Fill& fill, std::shared_ptr<const FillHead> head) {
       });
     }
   }
-  for (const Follower& follower : found->second.followers) {
-    parts_.links.send(follower.worker, [key = follow_key(fill), head](const WorkerPort& to) {
-      to.front->on_fill_head(key, head);
-    });
-  }
+  found->second.untold_head = std::move(head);
+  tell_soon(found->first, found->second);
 }
 
 void FillTable::on_fill_grew(Fill& fill) {
   const auto found = entries_.find(static_cast<std::uint64_t>(fill.id()));
   if (found == entries_.end()) return;
-  const UrlHash key = follow_key(fill);
-  for (const Follower& follower : found->second.followers) {
-    if (follower.worker == parts_.links.self()) {
-      parts_.links.port(follower.worker).front->on_fill_grew(key);
-      continue;
+  found->second.untold_growth = true;
+  tell_soon(found->first, found->second);
+}
+
+void FillTable::tell_soon(std::uint64_t id, Entry& entry) {
+  if (std::exchange(entry.untold, true)) return;
+  if (untold_.empty()) event_active(tell_event_.get(), EV_TIMEOUT, 1);
+  untold_.push_back(id);
+}
+
+void FillTable::tell_all() {
+  telling_.swap(untold_);
+  for (const std::uint64_t id : telling_) tell(id);
+  telling_.clear();
+}
+
+// Who is told may end the fill, or bring a follower.
+void FillTable::tell(std::uint64_t id) {
+  auto found = entries_.find(id);
+  if (found == entries_.end() || !std::exchange(found->second.untold, false)) return;
+  const UrlHash key = follow_key(*found->second.fill);
+  const auto head = std::exchange(found->second.untold_head, nullptr);
+  const bool grew = std::exchange(found->second.untold_growth, false);
+  for (std::size_t i = 0; found != entries_.end() && i < found->second.followers.size(); ++i) {
+    const Follower follower = found->second.followers[i];
+    if (head != nullptr) {
+      parts_.links.send(follower.worker,
+                        [key, head](const WorkerPort& to) { to.front->on_fill_head(key, head); });
     }
-    if (follower.told_of_growth->exchange(true, std::memory_order_acq_rel)) continue;
-    const bool sent =
-        parts_.links.try_send(follower.worker, [key, told = follower.told_of_growth](const WorkerPort& to) {
-          told->store(false, std::memory_order_release);
-          to.front->on_fill_grew(key);
-        });
-    if (!sent)
-      follower.told_of_growth->store(false, std::memory_order_release);  // the next growth, or the end, tells
+    if (grew) tell_growth(follower, key);
+    found = entries_.find(id);
   }
 }
 
+void FillTable::tell_growth(const Follower& follower, const UrlHash& key) {
+  if (follower.worker == parts_.links.self())
+    return parts_.links.port(follower.worker).front->on_fill_grew(key);
+  if (follower.told_of_growth->exchange(true, std::memory_order_acq_rel)) return;
+  const bool sent =
+      parts_.links.try_send(follower.worker, [key, told = follower.told_of_growth](const WorkerPort& to) {
+        told->store(false, std::memory_order_release);
+        to.front->on_fill_grew(key);
+      });
+  // The next growth, or the end, tells.
+  if (!sent) follower.told_of_growth->store(false, std::memory_order_release);
+}
+
 void FillTable::on_fill_end(Fill& fill, FillResult result) {
+  tell(static_cast<std::uint64_t>(fill.id()));
   const auto found = entries_.find(static_cast<std::uint64_t>(fill.id()));
   BASE_CHECK(found != entries_.end());
   Entry entry = std::move(found->second);

@@ -10,10 +10,10 @@
 #include <unordered_map>
 #include <vector>
 
-#include "proxy/io/curl_fetcher.h"
 #include "proxy/io/fill.h"
 #include "proxy/io/origin_gate.h"
 #include "proxy/io/pointer_keeper.h"
+#include "proxy/io/routing_fetcher.h"
 #include "proxy/io/worker_links.h"
 #include "proxy/store/ram_tier.h"
 
@@ -88,6 +88,9 @@ class FillTable final : public FillHost {
     std::unique_ptr<Fill> fill;
     std::vector<Follower> followers;
     bool forgotten = false;  // its object must not be kept
+    bool untold = false;     // there is news for the followers:
+    std::shared_ptr<const FillHead> untold_head{};
+    bool untold_growth = false;
   };
 
   void decide(const std::shared_ptr<const RequestInfo>& request, const std::shared_ptr<const Object>& object);
@@ -99,12 +102,16 @@ class FillTable final : public FillHost {
   void tell_alone(const std::shared_ptr<const RequestInfo>& request);
   void refuse(const std::shared_ptr<const RequestInfo>& request, int status, std::string why,
               std::chrono::seconds retry_after);
+  void tell_soon(std::uint64_t id, Entry& entry);
+  void tell_all();
+  void tell(std::uint64_t id);
+  void tell_growth(const Follower& follower, const UrlHash& key);
   [[nodiscard]] static UrlHash follow_key(const Fill& fill);
   [[nodiscard]] Entry* entry_of(const UrlHash& key);
 
   FillTableParts parts_;
   AddressRule peer_rule_;
-  CurlFetcher fetcher_;
+  RoutingFetcher fetcher_;
   OriginGate gate_;
   PointerKeeper keeper_;
   Duration index_budget_;
@@ -112,6 +119,11 @@ class FillTable final : public FillHost {
   std::unordered_map<std::uint64_t, Entry> entries_;   // by FillId
   std::unordered_map<UrlHash, std::uint64_t> by_key_;  // follow_key() of those
   std::unordered_map<UrlHash, std::vector<std::shared_ptr<const RequestInfo>>> loading_;  // wait for the disk
+  // Fills with news for their followers, told behind the calls that brought them: what arrived together,
+  // head, body and end, is one write to a client and not one for each.
+  std::vector<std::uint64_t> untold_;
+  std::vector<std::uint64_t> telling_;  // what untold_ was
+  EventPtr tell_event_;
   std::vector<std::unique_ptr<Fill>> ended_;  // destroyed at the next turn
   Timer reaper_;
   std::shared_ptr<bool> alive_ =

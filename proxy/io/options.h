@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "base/ip.h"
-#include "proxy/io/curl_fetcher.h"
+#include "proxy/io/fetcher.h"
 #include "proxy/io/resolver.h"
 #include "proxy/names/host.h"
 #include "proxy/rules/options.h"
@@ -89,7 +89,7 @@ struct Options {
   OriginLimits origins;
   PeerOptions peers;
   ResolverOptions resolver;
-  CurlFetcherOptions curl;
+  FetcherOptions fetcher;
   RamTierOptions ram;
   int loop_hops_max = 4;  // members of CDN-Loop in a request before it is refused (508)
 };

@@ -1,5 +1,6 @@
 // One fill for many, at everybody's own pace.
 #include <doctest/doctest.h>
+#include <linux/tcp.h>
 
 #include <cstdlib>
 #include <filesystem>
@@ -44,6 +45,27 @@ TEST_CASE("200 clients at once for a slow object cost the origin one request") {
     CHECK(node.sum(&Stats::fills) == 1);
     // One whose connection came late may find the object complete.
     CHECK(node.sum(&Stats::collapsed) + node.sum(&Stats::hits) == 199);
+  }
+}
+
+TEST_CASE(
+    "what arrives together leaves together: a small answer is one segment, in chunks one more for the last") {
+  TestOrigin origin;
+  origin.set("/length",
+             {.raw = "HTTP/1.1 200 OK\r\nCache-Control: max-age=60\r\nContent-Length: 3\r\n\r\nabc"});
+  std::string chunks = "HTTP/1.1 200 OK\r\nCache-Control: max-age=60\r\nTransfer-Encoding: chunked\r\n\r\n";
+  for (int i = 0; i < 20; ++i) chunks += "3\r\nabc\r\n";
+  origin.set("/chunks", {.raw = chunks + "0\r\n\r\n"});
+  TestNode node;
+  for (const std::string path : {"/length", "/chunks"}) {
+    CAPTURE(path);
+    Client client(node.port());
+    client.send(request_text(origin.port(), path));
+    CHECK(client.read_answer().whole);
+    tcp_info info{};
+    socklen_t size = sizeof info;
+    REQUIRE(::getsockopt(client.fd(), IPPROTO_TCP, TCP_INFO, &info, &size) == 0);
+    CHECK(info.tcpi_data_segs_in <= (path == "/length" ? 1 : 2));
   }
 }
 
