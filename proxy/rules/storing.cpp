@@ -113,6 +113,22 @@ bool is_per_answer(std::string_view name) {
   return equal_ignoring_case(name, "Age") || equal_ignoring_case(name, "Content-Length");
 }
 
+template <class IsLeftOut>
+void append_end_to_end(std::string& out, const http::ResponseHead& response, WallTime response_time,
+                       const Options& options, IsLeftOut is_left_out) {
+  const http::EndToEnd end_to_end(response.fields);
+  http::HeadBuilder builder(out);
+  bool has_date = false;
+  for (const http::Field& field : response.fields) {
+    if (!end_to_end.keeps(field.name) || is_per_answer(field.name) || is_left_out(field.name)) continue;
+    if (options.mode == Mode::coralized && !http::is_coralized_response_field(field.name)) continue;
+    has_date = has_date || equal_ignoring_case(field.name, "Date");
+    builder.field(field.name, field.value);
+  }
+  if (!has_date) builder.date("Date", unix_seconds(response_time));
+  if (options.mode == Mode::coralized) builder.field("X-Content-Type-Options", "nosniff");
+}
+
 }  // namespace
 
 bool is_withheld(std::string_view name, const ResponseDirectives& directives) {
@@ -204,6 +220,11 @@ tl::expected<CachePolicy, NotStored> storable(const http::RequestHead& request,
   return policy;
 }
 
+void append_forwarded_fields(std::string& out, const http::ResponseHead& response, WallTime response_time,
+                             const Options& options) {
+  append_end_to_end(out, response, response_time, options, [](std::string_view) { return false; });
+}
+
 void append_stored_fields(std::string& out, const http::ResponseHead& response, WallTime response_time,
                           const Options& options) {
   append_stored_fields(out, response, effective_directives(response.fields, options.targeted_fields),
@@ -213,19 +234,10 @@ void append_stored_fields(std::string& out, const http::ResponseHead& response, 
 void append_stored_fields(std::string& out, const http::ResponseHead& response,
                           const ResponseDirectives& directives, WallTime response_time,
                           const Options& options) {
-  const http::EndToEnd end_to_end(response.fields);
-  http::HeadBuilder builder(out);
-  bool has_date = false;
-  for (const http::Field& field : response.fields) {
-    if (!end_to_end.keeps(field.name) || is_per_answer(field.name)) continue;
-    if (is_withheld(field.name, directives)) continue;
-    if (options.mode == Mode::coralized && !http::is_coralized_response_field(field.name)) continue;
-    if (options.set_cookie != SetCookie::replay && equal_ignoring_case(field.name, "Set-Cookie")) continue;
-    has_date = has_date || equal_ignoring_case(field.name, "Date");
-    builder.field(field.name, field.value);
-  }
-  if (!has_date) builder.date("Date", unix_seconds(response_time));
-  if (options.mode == Mode::coralized) builder.field("X-Content-Type-Options", "nosniff");
+  const bool strips = options.set_cookie != SetCookie::replay;
+  append_end_to_end(out, response, response_time, options, [&](std::string_view name) {
+    return is_withheld(name, directives) || (strips && equal_ignoring_case(name, "Set-Cookie"));
+  });
 }
 
 bool invalidates(std::string_view method, int status) {

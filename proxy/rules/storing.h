@@ -40,6 +40,11 @@ struct Receipt {
 // Heuristically cacheable (RFC 9110 §15.1).
 [[nodiscard]] bool is_heuristically_cacheable(int status);
 
+// Appends the fields of an answer that goes to one client and is not stored: all end-to-end ones, those of
+// no-cache="...", private="..." and Set-Cookie too, as far as the mode lets them out. Otherwise as below.
+void append_forwarded_fields(std::string& out, const http::ResponseHead& response, WallTime response_time,
+                             const Options& options);
+
 // Appends the fields to keep and send, as "Name: value\r\n" lines: end-to-end ones in their order, a Date
 // where the origin sent none; without Age and Content-Length (made anew for each answer), without the fields
 // of no-cache="..." and private="...", without what the mode does not let out (§3.1). Via and Cache-Status of

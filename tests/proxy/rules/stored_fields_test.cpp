@@ -99,6 +99,30 @@ TEST_CASE("cookies that are to be stripped are not stored (RFC 9111 §7.3)") {
   CHECK(stored_fields({{"Set-Cookie", "a=b"}, {"Date", "x"}}, strip) == "Date: x\r\n");
 }
 
+TEST_CASE("an answer for one client alone keeps the fields that may not be shared (RFC 9111 §5.2.2.7)") {
+  const auto forwarded = [](Fields fields, const Options& options) {
+    std::string out;
+    append_forwarded_fields(out, Exchange::with(fields).response(), kReceived, options);
+    return out;
+  };
+  const Fields login = {{"Date", "d"},
+                        {"Cache-Control", "no-cache=\"Set-Cookie\", private=\"x-user\""},
+                        {"Set-Cookie", "session=1"},
+                        {"X-User", "me"},
+                        {"Connection", "X-Hop"},
+                        {"X-Hop", "1"},
+                        {"Age", "5"}};
+  Options refuse = Options::site();
+  refuse.set_cookie = SetCookie::refuse;
+  for (const Options& options : {Options::site(), refuse}) {
+    CHECK(forwarded(login, options) ==
+          "Date: d\r\nCache-Control: no-cache=\"Set-Cookie\", private=\"x-user\"\r\n"
+          "Set-Cookie: session=1\r\nX-User: me\r\n");
+  }
+  CHECK(forwarded({{"Date", "d"}, {"Set-Cookie", "a"}}, Options::coralized()) ==
+        "Date: d\r\nX-Content-Type-Options: nosniff\r\n");
+}
+
 TEST_CASE("Coralized mode lets no site speak for its siblings, and adds nosniff") {
   CHECK(stored_fields({{"Date", "d"},
                        {"Set-Cookie", "a"},
