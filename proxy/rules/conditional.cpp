@@ -1,5 +1,8 @@
 #include "proxy/rules/conditional.h"
 
+#include <algorithm>
+#include <optional>
+
 #include "proxy/http/date.h"
 #include "proxy/http/fields.h"
 
@@ -49,10 +52,27 @@ Conditions gather(FieldsView fields) noexcept {
   return found;
 }
 
+// Takes the first entity tag off a list. Unlike a quoted string it knows no escapes: a backslash is a
+// character of the tag (RFC 9110 §8.8.3). nullopt: nothing is left.
+std::optional<std::string_view> take_tag(std::string_view& list) noexcept {
+  list.remove_prefix(std::min(list.find_first_not_of(" \t,"), list.size()));
+  if (list.empty()) return std::nullopt;
+  const std::size_t open = list.starts_with("W/") ? 2 : 0;
+  std::size_t from = open;
+  if (open < list.size() && list[open] == '"') from = std::min(list.find('"', open + 1), list.size());
+  const std::size_t end = std::min(list.find(',', from), list.size());
+  const std::string_view tag = http::trim(list.substr(0, end));
+  list.remove_prefix(end);
+  return tag;
+}
+
 bool none_match_fails(FieldsView fields, std::string_view etag) noexcept {
-  http::Members tags = http::combined(fields, "If-None-Match");
-  while (const auto tag = tags.next()) {
-    if (*tag == "*" || http::weak_match(*tag, etag)) return true;
+  for (const http::Field& field : fields) {
+    if (!http::equal_ignoring_case(field.name, "If-None-Match")) continue;
+    std::string_view list = field.value;
+    while (const auto tag = take_tag(list)) {
+      if (*tag == "*" || http::weak_match(*tag, etag)) return true;
+    }
   }
   return false;
 }

@@ -34,6 +34,15 @@ TEST_CASE("If-None-Match: weak comparison, any place in the list, or * (RFC 9110
   CHECK(ask({{"If-None-Match", "\"1\""}}, "\"1\"", "HEAD").answer == Answer::not_modified);
 }
 
+TEST_CASE("an entity tag holds commas and backslashes, and no escapes (RFC 9110 §8.8.3)") {
+  CHECK(ask({{"If-None-Match", R"("x\", "1")"}}).answer == Answer::not_modified);
+  CHECK(ask({{"If-None-Match", R"("0", W/"a\b, c\" ,"1")"}}, R"("a\b, c\")").answer == Answer::not_modified);
+  CHECK(ask({{"If-None-Match", R"("a, "1", b")"}}, R"("a, ")").answer == Answer::whole);
+  CHECK(ask({{"If-None-Match", R"(,, "1)"}}).answer == Answer::whole);
+  CHECK(ask({{"If-None-Match", R"(W/, "1")"}}).answer == Answer::not_modified);
+  CHECK(ask({{"If-None-Match", "0, 1"}}, "1").answer == Answer::not_modified);
+}
+
 TEST_CASE("beside If-None-Match, If-Modified-Since is ignored in both directions (RFC 9110 §13.1.3)") {
   CHECK(ask({{"If-None-Match", "\"2\""}, {"If-Modified-Since", date_text(0)}}).answer == Answer::whole);
   CHECK(ask({{"If-Modified-Since", date_text(-9999)}, {"If-None-Match", "\"1\""}}).answer ==
