@@ -13,7 +13,8 @@ constexpr std::string_view kLongDays[] = {"Sunday",   "Monday", "Tuesday", "Wedn
 constexpr std::string_view kMonths[] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
                                         "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
 constexpr std::int64_t kDaySeconds = 86400;
-constexpr std::int64_t kFiftyYears = 50 * 31'556'952;  // of the Gregorian calendar's mean length, in seconds
+constexpr std::int64_t kFiftyYears =
+    std::int64_t{50} * 31'556'952;  // of the calendar's mean length, in seconds
 
 // Howard Hinnant's civil-calendar algorithms: days since 1970-01-01 of a proleptic Gregorian date, and back.
 constexpr std::int64_t days_from_civil(std::int64_t year, int month, int day) {
@@ -159,8 +160,8 @@ bool is_date(const Parts& parts) {
 }
 
 std::int64_t to_unix(const Parts& parts) {
-  return days_from_civil(parts.year, parts.month + 1, parts.day) * kDaySeconds + parts.hour * 3600 +
-         parts.minute * 60 + parts.second;
+  return days_from_civil(parts.year, parts.month + 1, parts.day) * kDaySeconds +
+         std::int64_t{parts.hour} * 3600 + std::int64_t{parts.minute} * 60 + parts.second;
 }
 
 }  // namespace
