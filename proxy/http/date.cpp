@@ -13,6 +13,8 @@ constexpr std::string_view kLongDays[] = {"Sunday",   "Monday", "Tuesday", "Wedn
 constexpr std::string_view kMonths[] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
                                         "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
 constexpr std::int64_t kDaySeconds = 86400;
+constexpr std::int64_t kFiftyYears =
+    std::int64_t{50} * 31'556'952;  // of the calendar's mean length, in seconds
 
 // Howard Hinnant's civil-calendar algorithms: days since 1970-01-01 of a proleptic Gregorian date, and back.
 constexpr std::int64_t days_from_civil(std::int64_t year, int month, int day) {
@@ -158,8 +160,8 @@ bool is_date(const Parts& parts) {
 }
 
 std::int64_t to_unix(const Parts& parts) {
-  return days_from_civil(parts.year, parts.month + 1, parts.day) * kDaySeconds + parts.hour * 3600 +
-         parts.minute * 60 + parts.second;
+  return days_from_civil(parts.year, parts.month + 1, parts.day) * kDaySeconds +
+         std::int64_t{parts.hour} * 3600 + std::int64_t{parts.minute} * 60 + parts.second;
 }
 
 }  // namespace
@@ -167,9 +169,11 @@ std::int64_t to_unix(const Parts& parts) {
 std::optional<std::int64_t> parse_date(std::string_view text, std::int64_t now) noexcept {
   Parts parts;
   if (scan_rfc850(text, parts)) {
-    const std::int64_t this_year = civil_from_days(std::clamp(now, kEarliest, kLatest) / kDaySeconds).year;
-    parts.year += static_cast<int>(this_year / 100 * 100);
-    if (parts.year > this_year + 50) parts.year -= 100;
+    // The latest year with these two digits that is not more than 50 years ahead.
+    now = std::clamp(now, kEarliest, kLatest);
+    const std::int64_t this_year = civil_from_days(now / kDaySeconds).year;
+    parts.year += static_cast<int>(this_year / 100 * 100) + 100;
+    while (to_unix(parts) > now + kFiftyYears) parts.year -= 100;
     if (parts.year < 0) return std::nullopt;
   } else if (!scan_imf(text, parts) && !scan_asctime(text, parts)) {
     return std::nullopt;

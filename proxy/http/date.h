@@ -11,7 +11,7 @@ namespace reef::proxy::http {
 
 // Unix seconds of one of exactly three forms; nullopt: anything else.
 //   Sun, 06 Nov 1994 08:49:37 GMT    IMF-fixdate
-//   Sunday, 06-Nov-94 08:49:37 GMT   RFC 850: a year more than 50 years ahead of `now` is of the past century
+//   Sunday, 06-Nov-94 08:49:37 GMT   RFC 850: the latest such year that is not more than 50 years after `now`
 //   Sun Nov  6 08:49:37 1994         asctime
 // Names of days and months and "GMT" in any letter case; the day's name must be one but need not fit the
 // date. `now` in Unix seconds matters for the second form only.

@@ -5,6 +5,13 @@
 namespace reef::proxy::http {
 namespace {
 
+bool contains_ignoring_case(std::string_view text, std::string_view part) noexcept {
+  for (; text.size() >= part.size(); text.remove_prefix(1)) {
+    if (starts_with_ignoring_case(text, part)) return true;
+  }
+  return false;
+}
+
 // The lines that frame a message, gathered in one pass.
 struct FramingLines {
   int hosts = 0, lengths = 0, encodings = 0, expects = 0, connections = 0;
@@ -51,6 +58,27 @@ bool persists(int minor_version, const FramingLines& lines, FieldsView fields) n
   if (lines.connections == 0) return minor_version >= 1;
   if (has_member(fields, "Connection", "close")) return false;
   return minor_version >= 1 || has_member(fields, "Connection", "keep-alive");
+}
+
+// How the Transfer-Encoding of a response ends its body (RFC 9112 §6.3). "chunked" alone is ours to undo.
+// Another coding in last place runs until the connection closes, and its bytes go on as they are. Everything
+// in which one parser could see chunks and another none is refused.
+tl::expected<BodyKind, BadMessage> coded_body(FieldsView fields) noexcept {
+  Members codings = combined(fields, "Transfer-Encoding");
+  std::size_t count = 0;
+  bool chunked = false;
+  while (const auto coding = codings.next()) {
+    ++count;
+    const std::string_view name = trim(coding->substr(0, coding->find(';')));
+    if (!is_token(name)) return tl::unexpected(BadMessage::transfer_encoding);
+    if (equal_ignoring_case(*coding, "chunked")) {
+      chunked = true;
+    } else if (contains_ignoring_case(name, "chunked")) {
+      return tl::unexpected(BadMessage::transfer_encoding);
+    }
+  }
+  if (count == 0 || (chunked && count > 1)) return tl::unexpected(BadMessage::transfer_encoding);
+  return chunked ? BodyKind::chunked : BodyKind::until_close;
 }
 
 tl::expected<void, BadMessage> read_length(const FramingLines& lines, Framing& framing) noexcept {
@@ -159,21 +187,15 @@ tl::expected<Framing, BadMessage> check_response(const ResponseHead& head, std::
   if (lines.lengths > 0 && lines.encodings > 0) return tl::unexpected(BadMessage::length_and_chunked);
   if (auto length = read_length(lines, framing); !length) return tl::unexpected(length.error());
   if (lines.encodings > 0 && head.minor_version == 0) return tl::unexpected(BadMessage::chunked_in_1_0);
-  if (lines.encodings > 1) return tl::unexpected(BadMessage::transfer_encoding);
+  tl::expected<BodyKind, BadMessage> coded = BodyKind::none;
+  if (lines.encodings > 0) coded = coded_body(head.fields);
+  if (!coded) return tl::unexpected(coded.error());
 
   const bool bodiless = head.status < 200 || head.status == 204 || head.status == 304 || method == "HEAD";
   if (bodiless) return framing;
-  if (lines.encodings == 1) {
-    // "identity" was once registered and means nothing: until close (RFC 9112 §6.3). Any other coding we
-    // could not undo, and passing its bytes on without the field would be passing on wrong bytes.
-    if (equal_ignoring_case(lines.encoding, "chunked")) {
-      framing.body = BodyKind::chunked;
-    } else if (equal_ignoring_case(lines.encoding, "identity")) {
-      framing.body = BodyKind::until_close;
-      framing.keep_alive = false;
-    } else {
-      return tl::unexpected(BadMessage::transfer_encoding);
-    }
+  if (lines.encodings > 0) {
+    framing.body = *coded;
+    framing.keep_alive = framing.keep_alive && framing.body == BodyKind::chunked;
   } else if (framing.has_content_length) {
     framing.body = framing.content_length > 0 ? BodyKind::length : BodyKind::none;
   } else {

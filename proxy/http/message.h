@@ -30,7 +30,7 @@ enum class BadMessage : std::uint8_t {
   host_missing,     // HTTP/1.1 without Host
   host_repeated,
   content_length,     // not a decimal number, or several
-  transfer_encoding,  // anything but "chunked", once
+  transfer_encoding,  // anything but "chunked", once; of responses see check_response()
   length_and_chunked,
   chunked_in_1_0,
   expectation,  // an Expect other than 100-continue: 417
@@ -51,6 +51,8 @@ struct Framing {
 
 [[nodiscard]] tl::expected<Framing, BadMessage> check_request(const RequestHead& head) noexcept;
 
+// A Transfer-Encoding without "chunked" runs until the connection closes (RFC 9112 §6.3): the bytes go on as
+// they are, the field does not. "chunked" next to or hidden in another coding is refused.
 // `method`: of the request that is being answered. A 1xx has no body and no end of the exchange; 101 too is
 // BodyKind::none here, and for the caller to refuse, as it never asked to switch.
 [[nodiscard]] tl::expected<Framing, BadMessage> check_response(const ResponseHead& head,

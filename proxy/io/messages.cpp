@@ -151,7 +151,11 @@ Received receive(const RequestInfo& request, const Options& options, const http:
     received.head.policy.response_time = received_at;
     received.head.policy.initial_age = rules::corrected_initial_age(response, receipt);
   }
-  rules::append_stored_fields(received.head.fields, response, received_at, rules);
+  if (policy && !alone) {
+    rules::append_stored_fields(received.head.fields, response, received_at, rules);
+  } else {
+    rules::append_forwarded_fields(received.head.fields, response, received_at, rules);
+  }
   if (policy && policy->has(rules::CachePolicy::kVaries)) {
     rules::append_vary_names(received.vary_names, response.fields);
     // The index that led here stays as long as it says the same; otherwise a new one takes its place.

@@ -1,5 +1,8 @@
 #include "proxy/rules/conditional.h"
 
+#include <algorithm>
+#include <optional>
+
 #include "proxy/http/date.h"
 #include "proxy/http/fields.h"
 
@@ -14,7 +17,7 @@ struct Conditions {
   const http::Field* if_modified_since = nullptr;
   const http::Field* if_range = nullptr;
   const http::Field* range = nullptr;
-  int ranges = 0;
+  int if_modified_sinces = 0, if_ranges = 0, ranges = 0;
 };
 
 Conditions gather(FieldsView fields) noexcept {
@@ -28,13 +31,19 @@ Conditions gather(FieldsView fields) noexcept {
         }
         break;
       case 8:
-        if (http::equal_ignoring_case(field.name, "If-Range")) found.if_range = &field;
+        if (http::equal_ignoring_case(field.name, "If-Range")) {
+          found.if_range = &field;
+          ++found.if_ranges;
+        }
         break;
       case 13:
         if (http::equal_ignoring_case(field.name, "If-None-Match")) found.if_none_match = true;
         break;
       case 17:
-        if (http::equal_ignoring_case(field.name, "If-Modified-Since")) found.if_modified_since = &field;
+        if (http::equal_ignoring_case(field.name, "If-Modified-Since")) {
+          found.if_modified_since = &field;
+          ++found.if_modified_sinces;
+        }
         break;
       default:
         break;
@@ -43,10 +52,27 @@ Conditions gather(FieldsView fields) noexcept {
   return found;
 }
 
+// Takes the first entity tag off a list. Unlike a quoted string it knows no escapes: a backslash is a
+// character of the tag (RFC 9110 §8.8.3). nullopt: nothing is left.
+std::optional<std::string_view> take_tag(std::string_view& list) noexcept {
+  list.remove_prefix(std::min(list.find_first_not_of(" \t,"), list.size()));
+  if (list.empty()) return std::nullopt;
+  const std::size_t open = list.starts_with("W/") ? 2 : 0;
+  std::size_t from = open;
+  if (open < list.size() && list[open] == '"') from = std::min(list.find('"', open + 1), list.size());
+  const std::size_t end = std::min(list.find(',', from), list.size());
+  const std::string_view tag = http::trim(list.substr(0, end));
+  list.remove_prefix(end);
+  return tag;
+}
+
 bool none_match_fails(FieldsView fields, std::string_view etag) noexcept {
-  http::Members tags = http::combined(fields, "If-None-Match");
-  while (const auto tag = tags.next()) {
-    if (*tag == "*" || http::weak_match(*tag, etag)) return true;
+  for (const http::Field& field : fields) {
+    if (!http::equal_ignoring_case(field.name, "If-None-Match")) continue;
+    std::string_view list = field.value;
+    while (const auto tag = take_tag(list)) {
+      if (*tag == "*" || http::weak_match(*tag, etag)) return true;
+    }
   }
   return false;
 }
@@ -76,14 +102,16 @@ ConditionalAnswer evaluate(const http::RequestHead& request, const Selected& sel
   if (selected.status == 200) {
     if (conditions.if_none_match) {
       if (none_match_fails(request.fields, selected.etag)) return {Answer::not_modified, {}};
-    } else if (conditions.if_modified_since != nullptr &&
+    } else if (conditions.if_modified_sinces == 1 &&
                unmodified_since(conditions.if_modified_since->value, *selected.policy)) {
       return {Answer::not_modified, {}};
     }
   }
   const bool ranged = conditions.ranges == 1 && request.method == "GET" && selected.status == 200;
   if (!ranged) return {};
-  if (conditions.if_range != nullptr && !if_range_holds(conditions.if_range->value, selected)) return {};
+  const bool guarded = conditions.if_ranges > 0;
+  if (guarded && (conditions.if_ranges > 1 || !if_range_holds(conditions.if_range->value, selected)))
+    return {};
   const http::RangeRequest ranges = http::parse_range(conditions.range->value, selected.body_bytes);
   switch (ranges.kind) {
     case http::RangeRequest::Kind::whole:
@@ -101,8 +129,9 @@ bool has_origin_precondition(FieldsView fields) noexcept {
 }
 
 bool is_not_modified_field(std::string_view name) noexcept {
-  for (const std::string_view kept : {"ETag", "Date", "Vary", "Cache-Control", "CDN-Cache-Control", "Expires",
-                                      "Content-Location", "Last-Modified", "X-Content-Type-Options"}) {
+  for (const std::string_view kept :
+       {"ETag", "Date", "Vary", "Cache-Control", "CDN-Cache-Control", "Expires", "Content-Location",
+        "Last-Modified", "Via", "Cache-Status", "X-Content-Type-Options"}) {
     if (http::equal_ignoring_case(name, kept)) return true;
   }
   return false;

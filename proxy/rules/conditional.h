@@ -34,7 +34,8 @@ struct ConditionalAnswer {
 
 // For GET and HEAD. If-None-Match first (weak comparison, lists, "*"), then If-Modified-Since, then, for GET
 // of a 200, Range with If-Range (strong comparison; a date must equal a Last-Modified that is at least a
-// second older than Date, §8.8.2.2). If-Match and If-Unmodified-Since are the origin's to judge.
+// second older than Date, §8.8.2.2). If-Modified-Since or Range on several lines is ignored, If-Range on
+// several does not hold. If-Match and If-Unmodified-Since are the origin's to judge.
 [[nodiscard]] ConditionalAnswer evaluate(const http::RequestHead& request, const Selected& selected) noexcept;
 
 // Whether a request has a field whose judgement belongs to the origin (If-Match, If-Unmodified-Since).

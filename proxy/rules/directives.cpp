@@ -1,5 +1,10 @@
 #include "proxy/rules/directives.h"
 
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <iterator>
+
 #include "proxy/http/fields.h"
 
 namespace reef::proxy::rules {
@@ -14,17 +19,28 @@ void set_seconds(std::optional<std::int64_t>& slot, const Directive& directive) 
   slot = directive.argument ? http::parse_delta_seconds(*directive.argument).value_or(0) : 0;
 }
 
-// no-cache and private: with a field list they concern only those fields.
+bool is_field_list(std::string_view text) noexcept {
+  http::Members names(text);
+  bool any = false;
+  while (const auto name = names.next()) {
+    if (!http::is_token(*name)) return false;
+    any = true;
+  }
+  return any;
+}
+
+// no-cache and private: with a field list they concern only those fields. What is no list, and a second list
+// beside the first, are taken for the directive without one: that keeps the most to its author.
 void set_qualified(bool& all, std::string_view& fields, const Directive& directive) noexcept {
-  if (directive.argument && !directive.argument->empty()) {
-    if (fields.empty()) fields = *directive.argument;
+  const bool listed = directive.argument && is_field_list(*directive.argument);
+  if (listed && (fields.empty() || fields == *directive.argument)) {
+    fields = *directive.argument;
   } else {
     all = true;
   }
 }
 
-// False: not a directive that we know.
-bool apply(ResponseDirectives& out, const Directive& directive) noexcept {
+void apply(ResponseDirectives& out, const Directive& directive) noexcept {
   const std::string_view name = directive.name;
   const auto is = [name](std::string_view known) { return equal_ignoring_case(name, known); };
   if (is("max-age")) {
@@ -51,10 +67,7 @@ bool apply(ResponseDirectives& out, const Directive& directive) noexcept {
     out.must_understand = true;
   } else if (is("immutable")) {
     out.immutable = true;
-  } else {
-    return false;
   }
-  return true;
 }
 
 // A Structured Fields dictionary (RFC 8941 §4.2.2), read strictly and flatly: values are typed, parameters
@@ -209,30 +222,59 @@ class DictionaryReader {
   bool failed_ = false;
 };
 
-// One member of a targeted field. False: a known directive of the wrong type.
-bool apply_member(ResponseDirectives& out, const DictionaryReader::Member& member) noexcept {
-  using Type = DictionaryReader::Type;
-  Directive directive{member.key, std::nullopt, false};
-  const auto is_lifetime = [&member] {
-    for (const std::string_view name : {"max-age", "s-maxage", "stale-while-revalidate", "stale-if-error"}) {
-      if (member.key == name) return true;
-    }
-    return false;
-  };
-  if (is_lifetime()) {
-    if (member.type != Type::integer || member.text.starts_with('-')) return false;
-    directive.argument = member.text;
-  } else if (member.type == Type::boolean_false) {
-    return true;  // said not to hold
-  } else if (member.type == Type::string && (member.key == "no-cache" || member.key == "private")) {
-    directive.argument = member.text;
-  } else if (member.type != Type::boolean_true) {
-    ResponseDirectives scratch;
-    return !apply(scratch, directive);  // wrong type: harmless only where the directive is unknown
-  }
-  apply(out, directive);
-  return true;
+constexpr std::string_view kLifetimes[] = {"max-age", "s-maxage", "stale-while-revalidate", "stale-if-error"};
+constexpr std::string_view kLists[] = {"no-cache", "private"};
+constexpr std::string_view kSwitches[] = {"no-store",         "public",          "must-revalidate",
+                                          "proxy-revalidate", "must-understand", "immutable"};
+
+bool is_one_of(std::string_view key, std::span<const std::string_view> keys) noexcept {
+  return std::find(keys.begin(), keys.end(), key) != keys.end();
 }
+
+// The members of a targeted field that mean something to us. Of a key that occurs twice the last member
+// counts (RFC 8941 §3.2), the opposite of Cache-Control.
+class LastMembers {
+ public:
+  void add(const DictionaryReader::Member& member) noexcept {
+    if (!is_one_of(member.key, kLifetimes) && !is_one_of(member.key, kLists) &&
+        !is_one_of(member.key, kSwitches)) {
+      return;
+    }
+    const auto end = members_.begin() + count_;
+    const auto same = std::find_if(members_.begin(), end, [&](const auto& m) { return m.key == member.key; });
+    if (same == end) ++count_;
+    *same = member;
+  }
+  // False: a known directive has a value of the wrong type.
+  bool apply_to(ResponseDirectives& out) const noexcept {
+    for (std::ptrdiff_t i = 0; i < count_; ++i) {
+      if (!apply_member(out, members_[static_cast<std::size_t>(i)])) return false;
+    }
+    return true;
+  }
+
+ private:
+  static bool apply_member(ResponseDirectives& out, const DictionaryReader::Member& member) noexcept {
+    using Type = DictionaryReader::Type;
+    Directive directive{member.key, std::nullopt, false};
+    if (is_one_of(member.key, kLifetimes)) {
+      if (member.type != Type::integer || member.text.starts_with('-')) return false;
+      directive.argument = member.text;
+    } else if (member.type == Type::boolean_false) {
+      return true;  // said not to hold
+    } else if (member.type == Type::string && is_one_of(member.key, kLists)) {
+      directive.argument = member.text;
+    } else if (member.type != Type::boolean_true) {
+      return false;
+    }
+    apply(out, directive);
+    return true;
+  }
+
+  std::array<DictionaryReader::Member, std::size(kLifetimes) + std::size(kLists) + std::size(kSwitches)>
+      members_{};
+  std::ptrdiff_t count_ = 0;
+};
 
 }  // namespace
 
@@ -246,8 +288,7 @@ ResponseDirectives parse_cache_control(http::FieldsView fields) noexcept {
 }
 
 std::optional<ResponseDirectives> parse_targeted(http::FieldsView fields, std::string_view name) noexcept {
-  ResponseDirectives out;
-  out.targeted = true;
+  LastMembers members;
   bool any = false;
   for (const http::Field& field : fields) {
     if (!equal_ignoring_case(field.name, name) || field.value.empty()) continue;
@@ -255,11 +296,13 @@ std::optional<ResponseDirectives> parse_targeted(http::FieldsView fields, std::s
     DictionaryReader::Member member;
     while (reader.next(member)) {
       any = true;
-      if (!apply_member(out, member)) return std::nullopt;
+      members.add(member);
     }
     if (reader.failed()) return std::nullopt;
   }
-  if (!any) return std::nullopt;
+  ResponseDirectives out;
+  out.targeted = true;
+  if (!any || !members.apply_to(out)) return std::nullopt;
   return out;
 }
 

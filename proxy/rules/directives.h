@@ -1,8 +1,9 @@
 // Cache directives of requests and responses (RFC 9111 §5.2, §5.4; RFC 5861; RFC 8246; RFC 9213).
 //
 // Lifetimes are seconds, never negative, at most 2^31. One that is there but not a valid delta-seconds is 0:
-// stale at once (RFC 9111 §4.2.1). Of a directive that occurs twice the first counts. Unknown directives are
-// skipped. Pure, no allocation, any thread; views point into the fields that were parsed.
+// stale at once (RFC 9111 §4.2.1). Of a directive that occurs twice the first counts in Cache-Control
+// (§4.2.1) and the last in a targeted field (RFC 8941 §3.2). Unknown directives are skipped. Pure, no
+// allocation, any thread; views point into the fields that were parsed.
 #pragma once
 
 #include <cstdint>
@@ -17,8 +18,8 @@ namespace reef::proxy::rules {
 
 struct ResponseDirectives {
   bool no_store = false;
-  bool no_cache = false;  // without a field list
-  bool private_ = false;  // without a field list
+  bool no_cache = false;  // without a field list, or with something that is none
+  bool private_ = false;  // likewise
   bool public_ = false;
   bool must_revalidate = false;
   bool proxy_revalidate = false;

@@ -110,13 +110,30 @@ bool is_named_in(std::string_view list, std::string_view name) {
 
 // Made anew for each answer.
 bool is_per_answer(std::string_view name) {
-  for (const std::string_view made : {"Age", "Via", "Cache-Status", "Content-Length"}) {
-    if (equal_ignoring_case(name, made)) return true;
+  return equal_ignoring_case(name, "Age") || equal_ignoring_case(name, "Content-Length");
+}
+
+template <class IsLeftOut>
+void append_end_to_end(std::string& out, const http::ResponseHead& response, WallTime response_time,
+                       const Options& options, IsLeftOut is_left_out) {
+  const http::EndToEnd end_to_end(response.fields);
+  http::HeadBuilder builder(out);
+  bool has_date = false;
+  for (const http::Field& field : response.fields) {
+    if (!end_to_end.keeps(field.name) || is_per_answer(field.name) || is_left_out(field.name)) continue;
+    if (options.mode == Mode::coralized && !http::is_coralized_response_field(field.name)) continue;
+    has_date = has_date || equal_ignoring_case(field.name, "Date");
+    builder.field(field.name, field.value);
   }
-  return false;
+  if (!has_date) builder.date("Date", unix_seconds(response_time));
+  if (options.mode == Mode::coralized) builder.field("X-Content-Type-Options", "nosniff");
 }
 
 }  // namespace
+
+bool is_withheld(std::string_view name, const ResponseDirectives& directives) {
+  return is_named_in(directives.no_cache_fields, name) || is_named_in(directives.private_fields, name);
+}
 
 bool is_heuristically_cacheable(int status) {
   for (const int cacheable : {200, 203, 204, 206, 300, 301, 308, 404, 405, 410, 414, 501}) {
@@ -176,7 +193,9 @@ tl::expected<CachePolicy, NotStored> storable(const http::RequestHead& request,
   policy.set(CachePolicy::kNegative, is_negative(response.status));
 
   const auto given = explicit_lifetime(response, directives, policy.date);
-  const bool sets_cookie = http::find(response.fields, "Set-Cookie").has_value();
+  // A cookie that a field list withholds is not stored, and so in nobody's way.
+  const bool sets_cookie =
+      http::find(response.fields, "Set-Cookie").has_value() && !is_withheld("Set-Cookie", directives);
   if (sets_cookie &&
       (options.set_cookie == SetCookie::refuse || (options.set_cookie == SetCookie::replay && !given))) {
     return tl::unexpected(NotStored::set_cookie);
@@ -201,25 +220,24 @@ tl::expected<CachePolicy, NotStored> storable(const http::RequestHead& request,
   return policy;
 }
 
+void append_forwarded_fields(std::string& out, const http::ResponseHead& response, WallTime response_time,
+                             const Options& options) {
+  append_end_to_end(out, response, response_time, options, [](std::string_view) { return false; });
+}
+
 void append_stored_fields(std::string& out, const http::ResponseHead& response, WallTime response_time,
                           const Options& options) {
-  const ResponseDirectives directives = effective_directives(response.fields, options.targeted_fields);
-  const http::EndToEnd end_to_end(response.fields);
-  http::HeadBuilder builder(out);
-  bool has_date = false;
-  for (const http::Field& field : response.fields) {
-    if (!end_to_end.keeps(field.name) || is_per_answer(field.name)) continue;
-    if (is_named_in(directives.no_cache_fields, field.name) ||
-        is_named_in(directives.private_fields, field.name)) {
-      continue;
-    }
-    if (options.mode == Mode::coralized && !http::is_coralized_response_field(field.name)) continue;
-    if (options.set_cookie != SetCookie::replay && equal_ignoring_case(field.name, "Set-Cookie")) continue;
-    has_date = has_date || equal_ignoring_case(field.name, "Date");
-    builder.field(field.name, field.value);
-  }
-  if (!has_date) builder.date("Date", unix_seconds(response_time));
-  if (options.mode == Mode::coralized) builder.field("X-Content-Type-Options", "nosniff");
+  append_stored_fields(out, response, effective_directives(response.fields, options.targeted_fields),
+                       response_time, options);
+}
+
+void append_stored_fields(std::string& out, const http::ResponseHead& response,
+                          const ResponseDirectives& directives, WallTime response_time,
+                          const Options& options) {
+  const bool strips = options.set_cookie != SetCookie::replay;
+  append_end_to_end(out, response, response_time, options, [&](std::string_view name) {
+    return is_withheld(name, directives) || (strips && equal_ignoring_case(name, "Set-Cookie"));
+  });
 }
 
 bool invalidates(std::string_view method, int status) {

@@ -40,12 +40,25 @@ struct Receipt {
 // Heuristically cacheable (RFC 9110 §15.1).
 [[nodiscard]] bool is_heuristically_cacheable(int status);
 
+// Appends the fields of an answer that goes to one client and is not stored: all end-to-end ones, those of
+// no-cache="...", private="..." and Set-Cookie too, as far as the mode lets them out. Otherwise as below.
+void append_forwarded_fields(std::string& out, const http::ResponseHead& response, WallTime response_time,
+                             const Options& options);
+
 // Appends the fields to keep and send, as "Name: value\r\n" lines: end-to-end ones in their order, a Date
-// where the origin sent no valid one; without Age, Via, Cache-Status and Content-Length (made anew for each
-// answer), without the fields of no-cache="..." and private="...", without what the mode does not let out
-// (§3.1).
+// where the origin sent none; without Age and Content-Length (made anew for each answer), without the fields
+// of no-cache="..." and private="...", without what the mode does not let out (§3.1). Via and Cache-Status of
+// caches on the way stay; ours come as lines behind them.
 void append_stored_fields(std::string& out, const http::ResponseHead& response, WallTime response_time,
                           const Options& options);
+// The same where other directives than the message's own are in force: a 304 that updates what is stored.
+void append_stored_fields(std::string& out, const http::ResponseHead& response,
+                          const ResponseDirectives& directives, WallTime response_time,
+                          const Options& options);
+
+// Whether no-cache="..." or private="..." names the field: it is of no use to another request (§5.2.2.4,
+// §5.2.2.7).
+[[nodiscard]] bool is_withheld(std::string_view name, const ResponseDirectives& directives);
 
 // A 2xx or 3xx answer to a method that is not known to be safe makes what is stored for its target invalid
 // (§4.4).

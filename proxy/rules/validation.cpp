@@ -39,26 +39,29 @@ bool is_about_stored(const http::ResponseHead& not_modified, std::string_view st
     // one in its 304. The condition that it found to hold was ours.
     return http::weak_match(*etag, stored_etag);
   }
-  if (!stored_etag.empty()) return true;  // ours was the condition that held
   const auto last_modified = http::find(not_modified.fields, "Last-Modified");
-  return !last_modified || *last_modified == stored_last_modified;
+  if (!last_modified || *last_modified == stored_last_modified) return true;
+  // Another time of change is another version, unless the ETag that we sent was all there was to compare.
+  return stored_last_modified.empty() && !stored_etag.empty();
 }
 
 void append_merged_fields(std::string& out, std::string_view stored_fields,
                           const http::ResponseHead& not_modified, WallTime response_time,
                           const Options& options) {
+  // What a field list of no-cache or private says after the update holds for old and new fields alike.
+  std::vector<http::Field> all(not_modified.fields.begin(), not_modified.fields.end());
+  for (const http::Field& field : fields_of(stored_fields)) {
+    if (!http::find(not_modified.fields, field.name)) all.push_back(field);
+  }
+  const ResponseDirectives directives = effective_directives(all, options.targeted_fields);
+
   std::string fresh;
-  append_stored_fields(fresh, not_modified, response_time, options);
+  append_stored_fields(fresh, not_modified, directives, response_time, options);
+  const std::vector<http::Field> replacing = fields_of(fresh);
   http::FieldLines lines(stored_fields);
   std::string_view name, value, line;
   while (lines.next(name, value, line)) {
-    bool replaced = false;
-    http::FieldLines fresh_lines(fresh);
-    std::string_view fresh_name, fresh_value, fresh_line;
-    while (!replaced && fresh_lines.next(fresh_name, fresh_value, fresh_line)) {
-      replaced = http::equal_ignoring_case(name, fresh_name);
-    }
-    if (!replaced) out += line;
+    if (!http::find(replacing, name) && !is_withheld(name, directives)) out += line;
   }
   out += fresh;
 }

@@ -22,12 +22,13 @@ bool append_validators(http::HeadBuilder& builder, std::string_view etag, std::s
 [[nodiscard]] bool is_client_condition(std::string_view name) noexcept;
 
 // Whether a 304 is about the stored response (§4.3.4): an ETag in it must match the stored one (weakly);
-// without ETag a Last-Modified must be the stored one; without either it is taken to be.
+// without ETag a Last-Modified must be the stored one, if there is one; without either it is taken to be.
 [[nodiscard]] bool is_about_stored(const http::ResponseHead& not_modified, std::string_view stored_etag,
                                    std::string_view stored_last_modified) noexcept;
 
 // The stored field block after a 304, appended to `out`: each name that the 304 has is replaced by its lines,
-// other names stay; Content-Length and the rest of append_stored_fields()'s exclusions never enter.
+// other names stay; Content-Length and the rest of append_stored_fields()'s exclusions never enter. The field
+// lists of no-cache and private that are in force afterwards hold for all.
 void append_merged_fields(std::string& out, std::string_view stored_fields,
                           const http::ResponseHead& not_modified, WallTime response_time,
                           const Options& options);

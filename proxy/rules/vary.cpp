@@ -24,6 +24,14 @@ void append_joined(std::string& out, http::FieldsView fields, std::string_view n
   }
 }
 
+void append_sorted(std::string& out, std::vector<std::string>& members) {
+  std::sort(members.begin(), members.end());
+  for (const std::string& member : members) {
+    out += member;
+    out += ',';
+  }
+}
+
 // Case, blanks and order do not matter.
 void append_languages(std::string& out, http::FieldsView fields) {
   std::vector<std::string> languages;
@@ -35,11 +43,7 @@ void append_languages(std::string& out, http::FieldsView fields) {
     }
     languages.push_back(std::move(language));
   }
-  std::sort(languages.begin(), languages.end());
-  for (const std::string& language : languages) {
-    out += language;
-    out += ',';
-  }
+  append_sorted(out, languages);
 }
 
 // "gzip;q=0" and "gzip; q=0.000" refuse a coding.
@@ -50,6 +54,34 @@ bool is_refused(std::string_view parameters) noexcept {
   const std::string_view quality = http::trim(parameters.substr(equals + 1));
   return http::equal_ignoring_case(name, "q") && !quality.empty() &&
          quality.find_first_not_of("0.") == std::string_view::npos;
+}
+
+struct Coding {
+  std::string_view name;
+  bool refused = false;
+};
+Coding coding_of(std::string_view member) noexcept {
+  const std::size_t semicolon = std::min(member.find(';'), member.size());
+  const bool refused = semicolon < member.size() && is_refused(member.substr(semicolon + 1));
+  std::string_view name = http::trim(member.substr(0, semicolon));
+  if (http::equal_ignoring_case(name, "x-gzip")) name = "gzip";  // RFC 9110 §8.4.1.3
+  return {name, refused};
+}
+
+// Which codings are acceptable, without regard to how much: any of the answers that an origin can choose for
+// one such request is acceptable to all. identity is, unless it is refused by name or by "*".
+void append_codings(std::string& out, http::FieldsView fields) {
+  std::vector<std::string> codings;
+  http::Members members = http::combined(fields, "Accept-Encoding");
+  while (const auto member = members.next()) {
+    const Coding coding = coding_of(*member);
+    const bool identity = http::equal_ignoring_case(coding.name, "identity");
+    if (coding.refused ? !identity && coding.name != "*" : identity) continue;
+    std::string text(coding.refused ? "-" : "");
+    append_lower(text, coding.name);
+    codings.push_back(std::move(text));
+  }
+  append_sorted(out, codings);
 }
 
 }  // namespace
@@ -93,13 +125,15 @@ void append_variant_key(std::string& out, std::string_view url, std::string_view
     out += '\n';
     append_lower(out, *name);
     const bool reaches_origin = mode == Mode::site || http::is_coralized_request_field(*name);
-    if (http::equal_ignoring_case(*name, "Accept-Encoding")) {
+    if (mode == Mode::coralized && http::equal_ignoring_case(*name, "Accept-Encoding")) {
       out += '=';
       out += normalized_accept_encoding(request_fields);
     } else if (reaches_origin && http::find(request_fields, *name)) {
       out += '=';
       if (http::equal_ignoring_case(*name, "Accept-Language")) {
         append_languages(out, request_fields);
+      } else if (http::equal_ignoring_case(*name, "Accept-Encoding")) {
+        append_codings(out, request_fields);
       } else {
         append_joined(out, request_fields, *name);
       }
@@ -113,13 +147,11 @@ std::string_view normalized_accept_encoding(http::FieldsView request_fields) noe
   unsigned accepted = 0;
   http::Members members = http::combined(request_fields, "Accept-Encoding");
   while (const auto member = members.next()) {
-    const std::size_t semicolon = std::min(member->find(';'), member->size());
-    const std::string_view coding = http::trim(member->substr(0, semicolon));
-    if (semicolon < member->size() && is_refused(member->substr(semicolon + 1))) continue;
-    if (http::equal_ignoring_case(coding, "br")) accepted |= 1;
-    if (http::equal_ignoring_case(coding, "gzip") || http::equal_ignoring_case(coding, "x-gzip"))
-      accepted |= 2;
-    if (http::equal_ignoring_case(coding, "zstd")) accepted |= 4;
+    const Coding coding = coding_of(*member);
+    if (coding.refused) continue;
+    if (http::equal_ignoring_case(coding.name, "br")) accepted |= 1;
+    if (http::equal_ignoring_case(coding.name, "gzip")) accepted |= 2;
+    if (http::equal_ignoring_case(coding.name, "zstd")) accepted |= 4;
   }
   return kCombinations[accepted];
 }

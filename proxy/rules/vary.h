@@ -33,15 +33,16 @@ void append_vary_names(std::string& out, http::FieldsView response_fields);
 
 // Appends the key text: it begins with the URL, and holds line feeds, so it is nobody's URL. `vary_names` is
 // a list as from append_vary_names(). Values are compared after joining lines and dropping blanks around
-// commas; Accept-Language also without regard to case and order; Accept-Encoding by what
-// normalized_accept_encoding() makes of it. An absent field matches only an absent one. In Coralized mode a
-// field that never reaches the origin is absent from every request.
+// commas; Accept-Language also without regard to case and order. Of Accept-Encoding counts which codings are
+// acceptable; in Coralized mode, where the origin is sent nothing else, what normalized_accept_encoding()
+// makes of it. An absent field matches only an absent one. In Coralized mode a field that never reaches the
+// origin is absent from every request.
 void append_variant_key(std::string& out, std::string_view url, std::string_view vary_names,
                         std::int64_t generation, http::FieldsView request_fields, Mode mode);
 
-// The codings among br, gzip and zstd that the request accepts, in that order: what goes to the origin
-// instead of the client's own value, so that a handful of variants exist and not one per browser. Empty: none
-// of them.
+// The codings among br, gzip and zstd that the request accepts, in that order: what goes to the origin in
+// Coralized mode instead of the client's own value, so that a handful of variants exist and not one per
+// browser. Empty: none of them.
 [[nodiscard]] std::string_view normalized_accept_encoding(http::FieldsView request_fields) noexcept;
 
 }  // namespace reef::proxy::rules

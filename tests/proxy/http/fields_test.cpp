@@ -46,13 +46,13 @@ TEST_CASE("delta-seconds are digits; what is larger than 2^31 is 2^31 (RFC 9111 
   }
 }
 
-TEST_CASE("Content-Length digits do not overflow") {
+TEST_CASE("a Content-Length that overflows is none (RFC 9110 §8.6)") {
   CHECK(parse_decimal("9223372036854775807") == 9223372036854775807u);
   CHECK_FALSE(parse_decimal("9223372036854775808").has_value());
   CHECK_FALSE(parse_decimal("99999999999999999999999").has_value());
 }
 
-TEST_CASE("a directive has a token or a quoted string as its argument") {
+TEST_CASE("a directive has a token or a quoted string as its argument (RFC 9111 §5.2)") {
   CHECK(parse_directive("max-age=5")->argument == "5");
   CHECK(parse_directive("max-age=\"5\"")->argument == "5");
   CHECK(parse_directive("max-age=\"5\"")->quoted);

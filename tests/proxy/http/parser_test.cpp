@@ -258,16 +258,44 @@ TEST_CASE("a response head: any three-digit status, any phrase (RFC 9112 §4)") 
         BodyKind::until_close);
 }
 
-TEST_CASE("an origin's ambiguous or malformed head is refused") {
-  for (const char* text :
-       {"HTTP/1.1 20 OK\r\n\r\n", "HTTP/1.1 2000 OK\r\n\r\n", "HTTP/1.1  200 OK\r\n\r\n",
-        "HTTP/1.1 099 X\r\n\r\n", "HTTP/2.0 200 OK\r\n\r\n", "HTPP/1.1 200 OK\r\n\r\n", "ICY 200 OK\r\n\r\n",
-        "HTTP/1.1 200 OK\nX: y\r\n\r\n", "HTTP/1.1 200 OK\r\nX: y\r\n z\r\n\r\n",
-        "HTTP/1.1 200 OK\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\n",
-        "HTTP/1.1 200 OK\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n",
-        "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\n",
-        "HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", "HTTP/1.1 200 OK\r\nX Y: z\r\n\r\n",
-        "HTTP/1.1 200 O\rK\r\n\r\n", "\r\nHTTP/1.1 200 OK\r\n\r\n"}) {
+TEST_CASE("a response in a coding other than chunked runs until the connection closes (RFC 9112 §6.3)") {
+  for (const char* coding : {"gzip", "identity", "x-unknown", "gzip, deflate", "gzip;q=1"}) {
+    CAPTURE(coding);
+    const std::string text = "HTTP/1.1 200 OK\r\nTransfer-Encoding: " + std::string(coding) + "\r\n\r\n";
+    const auto parsed = parse_response(text);
+    REQUIRE(parsed.state == ParseState::complete);
+    CHECK(parsed.framing.body == BodyKind::until_close);
+    CHECK_FALSE(parsed.framing.keep_alive);
+  }
+  const auto chunked = parse_response("HTTP/1.1 200 OK\r\nTransfer-Encoding: Chunked\r\n\r\n");
+  CHECK(chunked.framing.body == BodyKind::chunked);
+  CHECK(chunked.framing.keep_alive);
+}
+
+TEST_CASE("an origin's ambiguous or malformed head is refused (RFC 9112 §6.3)") {
+  for (const char* text : {"HTTP/1.1 20 OK\r\n\r\n",
+                           "HTTP/1.1 2000 OK\r\n\r\n",
+                           "HTTP/1.1  200 OK\r\n\r\n",
+                           "HTTP/1.1 099 X\r\n\r\n",
+                           "HTTP/2.0 200 OK\r\n\r\n",
+                           "HTPP/1.1 200 OK\r\n\r\n",
+                           "ICY 200 OK\r\n\r\n",
+                           "HTTP/1.1 200 OK\nX: y\r\n\r\n",
+                           "HTTP/1.1 200 OK\r\nX: y\r\n z\r\n\r\n",
+                           "HTTP/1.1 200 OK\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\n",
+                           "HTTP/1.1 200 OK\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n",
+                           "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n",
+                           "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: gzip\r\n\r\n",
+                           "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked, chunked\r\n\r\n",
+                           "HTTP/1.1 200 OK\r\nTransfer-Encoding: xChunked\r\n\r\n",
+                           "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked;q=1\r\n\r\n",
+                           "HTTP/1.1 200 OK\r\nTransfer-Encoding: \"chunked\"\r\n\r\n",
+                           "HTTP/1.1 200 OK\r\nTransfer-Encoding:\r\n\r\n",
+                           "HTTP/1.1 200 OK\r\nContent-Length: 3\r\nTransfer-Encoding: gzip\r\n\r\n",
+                           "HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
+                           "HTTP/1.1 200 OK\r\nX Y: z\r\n\r\n",
+                           "HTTP/1.1 200 O\rK\r\n\r\n",
+                           "\r\nHTTP/1.1 200 OK\r\n\r\n"}) {
     CAPTURE(text);
     bad_response(text);
   }

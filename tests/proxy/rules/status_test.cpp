@@ -14,7 +14,29 @@ std::string text(const CacheStatus& status) {
 }
 }  // namespace
 
-TEST_CASE("Cache-Status says how an answer came about (RFC 9211 §2)") {
+TEST_CASE("our name in Cache-Status is a Token, or a String where it is none (RFC 9211 §2)") {
+  const auto named = [](std::string_view node) {
+    std::string out;
+    append_cache_status(out, node, {.hit = true});
+    return out;
+  };
+  CHECK(named("reef-1") == "reef-1; hit");
+  CHECK(named("1.example") == "\"1.example\"; hit");
+  CHECK(named("a b\"") == "\"a b\\\"\"; hit");
+}
+
+TEST_CASE("fwd is one of the words for it (RFC 9211 §2.2)") {
+  CHECK(to_text(Forward::bypass) == "bypass");
+  CHECK(to_text(Forward::method) == "method");
+  CHECK(to_text(Forward::uri_miss) == "uri-miss");
+  CHECK(to_text(Forward::vary_miss) == "vary-miss");
+  CHECK(to_text(Forward::miss) == "miss");
+  CHECK(to_text(Forward::request) == "request");
+  CHECK(to_text(Forward::stale) == "stale");
+  CHECK(to_text(Forward::partial) == "partial");
+}
+
+TEST_CASE("Cache-Status says how an answer came about; hit and fwd exclude each other (RFC 9211 §2)") {
   CHECK(text({.hit = true, .has_ttl = true, .ttl = 123s}) == "reef-1; hit; ttl=123");
   CHECK(text({.forward = Forward::stale, .fwd_status = 304, .has_ttl = true, .ttl = 60s}) ==
         "reef-1; fwd=stale; fwd-status=304; ttl=60");
