@@ -14,6 +14,7 @@ Exit status 0: everything asked for was measured, and Reef meets the targets. 1:
 missing (a server is not installed), or a run was not what it should be.
 """
 import argparse
+import contextlib
 import dataclasses
 import os
 import pathlib
@@ -97,6 +98,7 @@ class Bench:
         self.origin = Origin(directory / "origin", options.load_core)
         self.servers, self.missing, self.faults = {}, {}, []
         self.versions = {}
+        self.failed = set()  # servers that cannot go on; the others do
 
     def make(self, name, folder):
         return SERVERS[name](self.directory / folder / name, self.origin.port, self.options.server_core)
@@ -112,14 +114,18 @@ class Bench:
 
     def present(self, workload):
         """The servers that the workload means something for."""
-        return [n for n in self.options.servers if n not in self.missing and (workload.kind != MISS or SERVERS[n].caches)]
+        return [n for n in self.options.servers if n not in self.missing and n not in self.failed and
+                (workload.kind != MISS or SERVERS[n].caches)]
 
     def start(self):
         for name in self.versions:
             server = self.servers[name] = self.make(name, "servers")
-            server.start()
-        for server in self.servers.values():
-            wait_answer(server, "/1024")
+            with self.faults_of(name):
+                server.start()
+        for name, server in self.servers.items():
+            if name not in self.failed:
+                with self.faults_of(name):
+                    wait_answer(server, "/1024")
 
     def stop(self):
         for server in self.servers.values():
@@ -130,6 +136,15 @@ class Bench:
         self.faults.append(text)
         print(f"\n!!! {text}", file=sys.stderr)
 
+    @contextlib.contextmanager
+    def faults_of(self, name, what=""):
+        """A BenchError inside is this server's fault: it is told, and the server is left out from then on."""
+        try:
+            yield
+        except BenchError as error:
+            self.failed.add(name)
+            self.fault(f"{what}{error}")
+
     def measure_idle(self, workload, progress):
         """Each server alone and fresh."""
         found = {}
@@ -137,13 +152,12 @@ class Bench:
             progress.update(f"idle connections: {name}", force=True)
             server = self.make(name, "idle")
             try:
-                server.start()
-                wait_answer(server, "/1024")
-                found[name] = idle_memory(server, self.origin, self.options.idle_connections)
-                if found[name]["closed_by_server"]:
-                    self.fault(f"idle, {name}: {found[name]['closed_by_server']} connections were closed by the server")
-            except BenchError as error:
-                self.fault(f"idle: {error}")
+                with self.faults_of(name, "idle: "):
+                    server.start()
+                    wait_answer(server, "/1024")
+                    found[name] = idle_memory(server, self.origin, self.options.idle_connections)
+                    if found[name]["closed_by_server"]:
+                        self.fault(f"idle, {name}: it closed {found[name]['closed_by_server']} of the connections")
             finally:
                 server.stop()
         return found
@@ -153,7 +167,8 @@ class Bench:
             for name in self.present(workload):
                 if workload.paths() and SERVERS[name].caches:
                     progress.update(f"filling {name} for {workload.name}")
-                    fill(self.servers[name], self.origin, workload.paths(), workload.close)
+                    with self.faults_of(name):
+                        fill(self.servers[name], self.origin, workload.paths(), workload.close)
 
     def run_rounds(self, workloads, progress):
         """workload -> server -> its runs, interleaved. Round 0 warms up."""
@@ -165,13 +180,14 @@ class Bench:
                 for name in names[turn:] + names[:turn]:
                     progress.update(f"round {number} of {self.options.rounds}: {workload.name}, {name}")
                     load = workload.load(self.options.connections, f"r{number}")
-                    result = measure(self.servers[name], self.origin, load, self.options.seconds, self.options.load_core)
-                    fault = workload.fault(result, self.options.connections)
-                    if number > 0:
-                        runs[workload.name][name].append(result)
-                        if fault:
-                            self.fault(f"round {number}, {workload.name}, {name}: {fault}")
-        return runs
+                    with self.faults_of(name, f"round {number}, {workload.name}: "):
+                        result = measure(self.servers[name], self.origin, load, self.options.seconds, self.options.load_core)
+                        fault = workload.fault(result, self.options.connections)
+                        if number > 0:
+                            runs[workload.name][name].append(result)
+                            if fault:
+                                self.fault(f"round {number}, {workload.name}, {name}: {fault}")
+        return {name: {server: done for server, done in found.items() if done} for name, found in runs.items()}
 
     def run(self):
         chosen = [WORKLOADS[name] for name in self.options.workloads]
@@ -205,7 +221,7 @@ def summary_of(runs):
 def ratios_of(mine, runs):
     """Server -> the median over the rounds of (server `mine`) / (that server)."""
     return {name: round(statistics.median(a["cpu_us"] / b["cpu_us"] for a, b in zip(runs[mine], theirs)), 3)
-            for name, theirs in runs.items() if name != mine and theirs and runs.get(mine)}
+            for name, theirs in runs.items() if name != mine}
 
 
 def judge(workload, ratios):
@@ -256,8 +272,8 @@ def print_report(rows):
         print(table(["workload", "server", "CPU us/request", "min-max", "requests/s", "p50 us", "p99 us", "Reef / it"],
                     cells, align="llrrrrrr"))
     for row in [r for r in rows if r["workload"] == "idle"]:
-        print("\n" + table(["idle connections", "count", "RSS bytes each", "of it anonymous"],
-                           [[n, s["connections"], s["rss_bytes_each"], s["anon_bytes_each"]] for n, s in row["servers"].items()]))
+        idle = [[n, s["connections"], s["rss_bytes_each"], s["anon_bytes_each"]] for n, s in row["servers"].items()]
+        print("\n" + table(["idle connections", "count", "RSS bytes each", "of it anonymous"], idle))
     ends = []
     for row in [r for r in rows if "reef" in r["servers"] and r["workload"] != "idle"]:
         over, best = row["reef_over"], row["best_peer"]

@@ -62,6 +62,18 @@ def a_server_that_is_not_installed_is_named_and_the_run_fails():
     assert list(figures["workloads"][0]["servers"]) == ["floor"], "what is there is measured all the same"
 
 
+def a_server_that_does_not_start_is_told_and_the_others_are_measured():
+    NginxPlan.tool, kept = "false", NginxPlan.tool
+    try:
+        with contextlib.redirect_stderr(io.StringIO()):
+            status, out, figures = run("--servers", "floor,nginx", "--workloads", "hit-1k,idle")
+    finally:
+        NginxPlan.tool = kept
+    assert status == 3 and len(figures["faults"]) == 1 and "false ended with 1" in figures["faults"][0], figures["faults"]
+    assert "INVALID: idle: " in out, out
+    assert [list(row["servers"]) for row in figures["workloads"]] == [["floor"], ["floor"]], figures
+
+
 def a_run_that_was_not_what_it_should_be_is_a_fault():
     good = {"errors": 0, "requests": 1000, "origin_requests": 0}
     hit, miss = proxy.WORKLOADS["hit-1k"], proxy.WORKLOADS["miss-1k"]
@@ -91,7 +103,8 @@ def main():
         return 77
     cores = os.sched_getaffinity(0)
     for test in (a_run_that_was_not_what_it_should_be_is_a_fault, targets_are_judged_by_the_ratios,
-                 measures_reef_and_the_floor, a_server_that_is_not_installed_is_named_and_the_run_fails):
+                 measures_reef_and_the_floor, a_server_that_is_not_installed_is_named_and_the_run_fails,
+                 a_server_that_does_not_start_is_told_and_the_others_are_measured):
         os.sched_setaffinity(0, cores)  # the benchmark pins itself
         test()
         print(f"passed: {test.__name__.replace('_', ' ')}", flush=True)
