@@ -1,5 +1,5 @@
-// The floor: the least that serving a cache hit over TCP can cost. One recv and one writev of a canned answer
-// on a bare epoll loop; nothing is parsed, looked up, logged or timed.
+// The floor: the least that a cache hit sent from memory over TCP can cost. One recv and one writev of a
+// canned answer on a bare epoll loop; nothing is parsed, looked up, logged or timed.
 //
 //   reef_bench_floor BYTES[:close]...        e.g. 1024 12288 1024:close
 //

@@ -5,7 +5,7 @@ Every server runs as one worker on one core, wrk (and the origin, which only mis
 The figure is CPU microseconds per request by the kernel's account of the server's processes. All servers are up
 together and measured in turns, the order rotating from round to round; a first round warms up and is left out. What is
 compared are medians, and ratios are medians of the rounds' ratios. "floor" is a bare epoll loop with one recv and one
-writev of a canned answer: what no server can go below.
+writev of a canned answer: the least for a server that sends from memory.
 
 That hits are hits, and that every miss is one, is checked by the origin's request count in each run. docs/performance.md
 says how to read the figures.

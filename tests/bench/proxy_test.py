@@ -8,12 +8,16 @@ import io
 import json
 import os
 import pathlib
+import re
+import socket
 import sys
 import tempfile
 
 import proxy
 from reeflab.bench_peers import NginxPlan
+from reeflab.bench_load import origin_requests
 from reeflab.bench_process import find_tool
+from reeflab.bench_servers import Origin
 
 TINY = ["--rounds", "1", "--seconds", "0.3", "--connections", "8", "--idle-connections", "200", "--no-targets"]
 
@@ -74,6 +78,24 @@ def a_server_that_does_not_start_is_told_and_the_others_are_measured():
     assert [list(row["servers"]) for row in figures["workloads"]] == [["floor"], ["floor"]], figures
 
 
+def the_origin_serves_requests_in_pieces_and_several_at_once():
+    with tempfile.TemporaryDirectory(prefix="reef-bench-test-") as directory:
+        origin = Origin(pathlib.Path(directory) / "origin", sorted(os.sched_getaffinity(0))[-1])
+        try:
+            with socket.create_connection(("127.0.0.1", origin.port), 10) as client:
+                client.sendall(b"GET /10 HTTP/1.1\r\nHost: a\r")
+                assert origin_requests(origin) == 0, "half a request is none"
+                client.sendall(b"\n\r\nGET /8000000/x HTTP/1.1\r\nHost: a\r\n\r\nGET /7 HTTP/1.0\r\n\r\n")
+                received = b"".join(iter(lambda: client.recv(1 << 16), b""))
+            lengths = [int(n) for n in re.findall(rb"Content-Length: (\d+)\r\n", received)]
+            assert lengths == [10, 8_000_000, 7], lengths
+            bodies = re.sub(rb"HTTP/1.1 200 OK\r\n(?:.+\r\n)+\r\n", b"", received)
+            assert bodies == b"x" * sum(lengths), len(bodies)
+            assert origin_requests(origin) == 3, "a count is not counted"
+        finally:
+            origin.stop()
+
+
 def a_run_that_was_not_what_it_should_be_is_a_fault():
     good = {"errors": 0, "requests": 1000, "origin_requests": 0}
     hit, miss = proxy.WORKLOADS["hit-1k"], proxy.WORKLOADS["miss-1k"]
@@ -102,8 +124,11 @@ def main():
         print("needs two cores")
         return 77
     cores = os.sched_getaffinity(0)
-    for test in (a_run_that_was_not_what_it_should_be_is_a_fault, targets_are_judged_by_the_ratios,
-                 measures_reef_and_the_floor, a_server_that_is_not_installed_is_named_and_the_run_fails,
+    for test in (the_origin_serves_requests_in_pieces_and_several_at_once,
+                 a_run_that_was_not_what_it_should_be_is_a_fault,
+                 targets_are_judged_by_the_ratios,
+                 measures_reef_and_the_floor,
+                 a_server_that_is_not_installed_is_named_and_the_run_fails,
                  a_server_that_does_not_start_is_told_and_the_others_are_measured):
         os.sched_setaffinity(0, cores)  # the benchmark pins itself
         test()

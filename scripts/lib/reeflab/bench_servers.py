@@ -53,7 +53,7 @@ class Server:
 
 
 class Floor(Server):
-    """The least that a hit can cost; one listener for each answer, as it does not look at requests."""
+    """The least that a hit from memory can cost; one listener for each answer, as it does not look at requests."""
     name, title, caches = "floor", "bare epoll loop", False
     ANSWERS = [(1024, False), (12288, False), (41984, False), (1 << 20, False), (1024, True)]
 
