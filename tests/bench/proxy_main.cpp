@@ -1,4 +1,4 @@
-// The proxy alone, without index and network: what tests/bench/hit.py measures.
+// The proxy alone, without index and network: the server "reef-proxy" of tests/bench/proxy.py.
 //
 //   reef_bench_proxy LISTEN DATA_DIR [WORKERS]      e.g. 127.0.0.1:8090 /tmp/store 1
 //
