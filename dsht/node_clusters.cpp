@@ -11,8 +11,8 @@ namespace {
 constexpr Duration kSettled = std::chrono::minutes(2);
 constexpr Duration kDescribeEvery = std::chrono::seconds(30);
 constexpr Duration kLevelRefreshMin = std::chrono::seconds(2);
-constexpr std::size_t kGrowthNoted = 8;  // more members by this part of those known
 constexpr Duration kLevelRefreshMax = std::chrono::minutes(10);
+constexpr std::size_t kGrowthNoted = 8;  // more members by an eighth of those known
 constexpr Duration kHintsFirst = std::chrono::seconds(5);
 // Asked for at once when the hints are read: each is one more walk.
 constexpr std::size_t kHintsMax = 16;

@@ -9,12 +9,22 @@
 #include <vector>
 
 #include "base/io/event_loop.h"
+#include "proxy/io/curl_fetcher.h"
 #include "proxy/io/fetcher.h"
+#include "proxy/io/plain_fetcher.h"
 #include "scripted_server.h"
+
+TYPE_TO_STRING(reef::proxy::PlainFetcher);
+TYPE_TO_STRING(reef::proxy::CurlFetcher);
 
 namespace reef::proxy::test {
 
 using namespace std::chrono_literals;  // NOLINT: tests only
+
+// Of TEST_CASE_TEMPLATE: what holds for either fetcher.
+#define BOTH PlainFetcher, CurlFetcher
+
+inline const std::string kOk = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 
 class Recorder final : public FetchSink {
  public:

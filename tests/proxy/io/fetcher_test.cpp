@@ -4,20 +4,12 @@
 #include <map>
 
 #include "fetch_rig.h"
-#include "proxy/io/curl_fetcher.h"
-#include "proxy/io/plain_fetcher.h"
 
 using namespace reef;               // NOLINT
 using namespace reef::proxy;        // NOLINT
 using namespace reef::proxy::test;  // NOLINT
 
-TYPE_TO_STRING(PlainFetcher);
-TYPE_TO_STRING(CurlFetcher);
-#define BOTH PlainFetcher, CurlFetcher
-
 namespace {
-
-const std::string kOk = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 
 // One answer to each request, whatever it is.
 ScriptedServer answering(std::string answer) {
@@ -32,6 +24,17 @@ ScriptedServer answering_once(std::string answer) {
   return ScriptedServer([answer = std::move(answer)](Peer& peer) {
     if (!peer.read_head().empty()) peer.send(answer);
   });
+}
+
+template <class F>
+void fetch_over_two_connections(ScriptedServer& server) {
+  Rig<F> rig;
+  for (int i = 0; i < 2; ++i) {
+    const Recorder got = rig.fetch(rig.request(server.endpoint()));
+    CHECK(got.end == FetchEnd::complete);
+    CHECK(got.body == "ok");
+  }
+  CHECK(server.connections() == 2);
 }
 
 }  // namespace
@@ -288,13 +291,7 @@ TEST_CASE_TEMPLATE("what comes behind an answer is never part of another one", F
     peer.send(peer.number == 1 ? kOk + "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil" : kOk);
     peer.wait_for_close();
   });
-  Rig<F> rig;
-  for (int i = 0; i < 2; ++i) {
-    const Recorder got = rig.fetch(rig.request(server.endpoint()));
-    CHECK(got.end == FetchEnd::complete);
-    CHECK(got.body == "ok");
-  }
-  CHECK(server.connections() == 2);
+  fetch_over_two_connections<F>(server);
 }
 
 TEST_CASE_TEMPLATE("a connection is used again, unless one side says no or it must be a fresh one", F, BOTH) {
@@ -347,13 +344,7 @@ TEST_CASE_TEMPLATE(
     }
     peer.wait_for_close();
   });
-  Rig<F> rig;
-  for (int i = 0; i < 2; ++i) {
-    const Recorder got = rig.fetch(rig.request(server.endpoint()));
-    CHECK(got.end == FetchEnd::complete);
-    CHECK(got.body == "ok");
-  }
-  CHECK(server.connections() == 2);
+  fetch_over_two_connections<F>(server);
   CHECK(requests == 3);
 }
 

@@ -12,8 +12,6 @@ using namespace reef::proxy::test;  // NOLINT
 
 namespace {
 
-const std::string kOk = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
-
 using PlainRig = Rig<PlainFetcher>;
 
 // Answers the first request of each connection and closes when it has the second.

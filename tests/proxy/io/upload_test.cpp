@@ -2,20 +2,12 @@
 #include <doctest/doctest.h>
 
 #include "fetch_rig.h"
-#include "proxy/io/curl_fetcher.h"
-#include "proxy/io/plain_fetcher.h"
 
 using namespace reef;               // NOLINT
 using namespace reef::proxy;        // NOLINT
 using namespace reef::proxy::test;  // NOLINT
 
-TYPE_TO_STRING(PlainFetcher);
-TYPE_TO_STRING(CurlFetcher);
-#define BOTH PlainFetcher, CurlFetcher
-
 namespace {
-
-const std::string kOk = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 
 // Reads the chunks of a body; empty string at the end, and "?" where they are malformed.
 std::string read_chunks(Peer& peer) {
