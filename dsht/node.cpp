@@ -123,7 +123,15 @@ void Node::on_deadline(TimePoint now) {
   prune_timers();
 }
 
+// Most that end have others before them: only when it was the next one there is something to look for.
+void Node::note_ended(bool is_walk, std::uint64_t id) {
+  if (timers_.empty()) return;
+  const Timer& next = timers_.top();
+  if (next.id == id && next.is_walk == is_walk) is_next_timer_ended_ = true;
+}
+
 void Node::prune_timers() {
+  is_next_timer_ended_ = false;
   while (!timers_.empty()) {
     const Timer& timer = timers_.top();
     if (timer.is_walk) {
@@ -327,7 +335,7 @@ void Node::on_datagram(TimePoint now, const Endpoint& from, ByteView payload) {
   } else {
     on_request(now, from, payload.size(), *message);
   }
-  prune_timers();
+  if (is_next_timer_ended_) prune_timers();
 }
 
 void Node::on_reply(TimePoint now, const Endpoint& from, Message& message) {
@@ -337,6 +345,7 @@ void Node::on_reply(TimePoint now, const Endpoint& from, Message& message) {
     return;
   }
   counters_.rpcs_answered.add();
+  note_ended(false, found->first);
   auto node = rpcs_.extract(found);
   Rpc& rpc = node.mapped();
   const Header& h = message.header;
@@ -460,7 +469,7 @@ void Node::note_requester(TimePoint now, const Contact& contact, const Header& h
 
 void Node::vote(const NodeId& voter, const Endpoint& observed) {
   std::erase_if(votes_, [&](const Vote& v) { return v.voter == voter; });
-  if (votes_.size() >= kVotesMax) votes_.pop_front();
+  if (votes_.size() >= kVotesMax) votes_.erase(votes_.begin());
   votes_.push_back({voter, observed});
 }
 

@@ -246,6 +246,7 @@ class Node {
                                         std::optional<Duration> rtt) const;
   void note_requester(TimePoint now, const Contact& contact, const Header& header);
   void vote(const NodeId& voter, const Endpoint& observed);
+  void note_ended(bool is_walk, std::uint64_t id);
   void prune_timers();
 
   // node_trust.cpp: records and proofs, ours and others'
@@ -393,6 +394,7 @@ class Node {
   std::unordered_map<WalkId, std::unique_ptr<Walk>> walks_;
   WalkId last_walk_ = 0;
   std::priority_queue<Timer, std::vector<Timer>, std::greater<>> timers_;  // those of ended ones are skipped
+  bool is_next_timer_ended_ = false;
 
   std::vector<Endpoint> seeds_;
   std::deque<Contact> remembered_;  // contacts of an earlier life and those that were dropped: ways back
@@ -444,7 +446,7 @@ class Node {
     NodeId voter;
     Endpoint observed;
   };
-  std::deque<Vote> votes_;
+  std::vector<Vote> votes_;  // the oldest first
   std::vector<const TableEntry*> closest_;  // scratch
   std::vector<ClusterAction> cluster_actions_;
   std::vector<Action> actions_;

@@ -432,6 +432,7 @@ Value Node::to_value(const WireValue& value) const {
 void Node::finish(TimePoint now, Walk& walk) {
   const WalkId id = walk.id;
   const bool is_join = walk.kind == WalkKind::join;
+  note_ended(true, id);
   walks_.erase(id);  // `walk` is gone; answers that still come for it find nobody
   if (is_join && id == join_walk_) {
     join_walk_ = 0;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
+#include <cstring>
 
 namespace reef::dsht {
 namespace {
@@ -11,6 +12,7 @@ namespace {
 constexpr Duration kEndpointHold = std::chrono::minutes(1);
 // Up to so many closest are picked in one pass; for more, sorting is the faster way.
 constexpr std::size_t kPickedMax = 64;
+constexpr int kPrefixShift = 48;
 
 std::uint64_t leading_word(const std::array<std::uint8_t, kIdBytes>& bytes) {
   std::uint64_t word = 0;
@@ -121,7 +123,8 @@ void RoutingTable::enter(std::size_t index, LevelMask levels) {
     ++level_sizes_[level];
     ++bucket_sizes_[level][bucket_at(index)];
   }
-  entries_[index].levels = standing_[index] |= levels;
+  standing_[index] |= levels;
+  entries_[index].levels |= levels;
 }
 
 void RoutingTable::retreat(std::size_t index, LevelMask levels) {
@@ -131,17 +134,28 @@ void RoutingTable::retreat(std::size_t index, LevelMask levels) {
     --level_sizes_[level];
     --bucket_sizes_[level][bucket_at(index)];
   }
-  entries_[index].levels = standing_[index] &= static_cast<LevelMask>(~levels);
+  standing_[index] &= static_cast<LevelMask>(~levels);
+  entries_[index].levels &= static_cast<LevelMask>(~levels);
+}
+
+void RoutingTable::set_failures(std::size_t index, int failures) {
+  entries_[index].failures = failures;
+  standing_[index] &= static_cast<LevelMask>(~kSuspect);
+  if (failures > 0) standing_[index] |= kSuspect;
 }
 
 void RoutingTable::erase(std::size_t index) {
-  retreat(index, standing_[index]);
+  retreat(index, entries_[index].levels);
   const std::size_t last = entries_.size() - 1;
   if (index != last) entries_[index] = std::move(entries_[last]);
+  tags_[index] = tags_[last];
+  prefixes_[index] = prefixes_[last];
   words_[index] = words_[last];
   standing_[index] = standing_[last];
   groups_[index] = groups_[last];
   entries_.pop_back();
+  tags_.pop_back();
+  prefixes_.pop_back();
   words_.pop_back();
   standing_.pop_back();
   groups_.pop_back();
@@ -165,7 +179,9 @@ RoutingTable::Admission RoutingTable::answered(TimePoint now, const Contact& con
   entry.heard_at = now;
   entry.clusters = clusters;
   entries_.push_back(std::move(entry));
+  tags_.push_back(contact.id.bytes.back());
   words_.push_back(leading_word(contact.id.bytes));
+  prefixes_.push_back(static_cast<std::uint16_t>(words_.back() >> kPrefixShift));
   standing_.push_back(0);
   groups_.push_back(group);
   enter(entries_.size() - 1, room);
@@ -183,19 +199,19 @@ RoutingTable::Admission RoutingTable::answered_again(TimePoint now, std::size_t 
     entry.token_at = {};
     entry.proven = false;
     if (const AddressGroup group = address_group(contact.rpc.address); group != groups_[index]) {
-      retreat(index, standing_[index]);  // it comes in anew, under the limits of the other group
+      retreat(index, entry.levels);  // it comes in anew, under the limits of the other group
       groups_[index] = group;
     }
   }
   entry.contact = contact;
   entry.heard_at = now;
-  entry.failures = 0;
+  set_failures(index, 0);
   entry.clusters = clusters;
   retreat(index, static_cast<LevelMask>(~wanted));
-  if (const auto missing = static_cast<LevelMask>(wanted & ~standing_[index]); missing != 0) {
+  if (const auto missing = static_cast<LevelMask>(wanted & ~entry.levels); missing != 0) {
     Admission refusal{};
     enter(index, room_in(missing, bucket_at(index), groups_[index], refusal));
-    if (standing_[index] == 0) {
+    if (entry.levels == 0) {
       erase(index);
       if (refusal == Admission::bucket_full) remember(contact);
       return refusal;
@@ -206,27 +222,27 @@ RoutingTable::Admission RoutingTable::answered_again(TimePoint now, std::size_t 
 
 void RoutingTable::remember(const Contact& contact) {
   if (contact.id == self_ || options_.replacements == 0 || index_of(contact.id) != kNowhere) return;
-  const int bucket = bucket_of(contact.id);
-  std::erase_if(replacements_, [&](const Replacement& r) { return r.contact.id == contact.id; });
-  const auto of_bucket = [&](const Replacement& r) { return r.bucket == bucket; };
-  const auto held = std::count_if(replacements_.begin(), replacements_.end(), of_bucket);
-  if (static_cast<std::size_t>(held) >= options_.replacements)
-    replacements_.erase(std::find_if(replacements_.begin(), replacements_.end(), of_bucket));
-  replacements_.push_back({contact, bucket});
+  const auto bucket = static_cast<std::size_t>(bucket_of(contact.id));
+  if (bucket >= replacements_.size()) replacements_.resize(bucket + 1);
+  std::vector<Contact>& held = replacements_[bucket];
+  std::erase_if(held, [&](const Contact& other) { return other.id == contact.id; });
+  if (held.size() >= options_.replacements) held.erase(held.begin());
+  held.push_back(contact);
 }
 
 std::optional<Contact> RoutingTable::take_replacement(const NodeId& id) {
-  const auto at = std::find_if(replacements_.rbegin(), replacements_.rend(),
-                               [bucket = bucket_of(id)](const Replacement& r) { return r.bucket == bucket; });
-  if (at == replacements_.rend()) return std::nullopt;
-  const Contact out = at->contact;
-  replacements_.erase(std::next(at).base());
+  const auto bucket = static_cast<std::size_t>(bucket_of(id));
+  if (bucket >= replacements_.size() || replacements_[bucket].empty()) return std::nullopt;
+  const Contact out = replacements_[bucket].back();
+  replacements_[bucket].pop_back();
   return out;
 }
 
 bool RoutingTable::timed_out(const NodeId& id) {
   const std::size_t index = index_of(id);
-  if (index == kNowhere || ++entries_[index].failures < options_.failures_max) return false;
+  if (index == kNowhere) return false;
+  set_failures(index, entries_[index].failures + 1);
+  if (entries_[index].failures < options_.failures_max) return false;
   erase(index);
   return true;
 }
@@ -241,11 +257,11 @@ void RoutingTable::rebuild(Level level, const ClusterId& cluster) {
   for (std::size_t i = entries_.size(); i-- > 0;) {
     LevelMask wanted = 0;
     if (!cluster.is_zero() && entries_[i].clusters[level - 1u].id == cluster) wanted |= mask_of(level);
-    if (standing_[i] == 0) wanted |= mask_of(0);
+    if (entries_[i].levels == 0) wanted |= mask_of(0);
     if (wanted == 0) continue;
     Admission refusal{};
     enter(i, room_in(wanted, bucket_at(i), groups_[i], refusal));
-    if (standing_[i] != 0) continue;
+    if (entries_[i].levels != 0) continue;
     const Contact contact = entries_[i].contact;
     erase(i);
     remember(contact);
@@ -255,12 +271,14 @@ void RoutingTable::rebuild(Level level, const ClusterId& cluster) {
 // ---- questions
 
 std::size_t RoutingTable::index_of(const NodeId& id) const {
-  const std::uint64_t word = leading_word(id.bytes);
-  auto at = words_.begin();
-  while ((at = std::find(at, words_.end(), word)) != words_.end()) {
-    const auto index = static_cast<std::size_t>(at - words_.begin());
-    if (entries_[index].contact.id == id) return index;
-    ++at;
+  const std::uint8_t* const begin = tags_.data();
+  const std::uint8_t* const end = begin + tags_.size();
+  for (const std::uint8_t* at = begin; at != end; ++at) {
+    at = static_cast<const std::uint8_t*>(
+        std::memchr(at, id.bytes.back(), static_cast<std::size_t>(end - at)));
+    if (at == nullptr) return kNowhere;
+    const auto index = static_cast<std::size_t>(at - begin);
+    if (words_[index] == leading_word(id.bytes) && entries_[index].contact.id == id) return index;
   }
   return kNowhere;
 }
@@ -314,13 +332,15 @@ void RoutingTable::closest(Level level, const Key& target, std::size_t count, bo
 std::size_t RoutingTable::pick(Level level, const Key& target, std::size_t count, bool with_suspects,
                                std::uint64_t limit, Picked* picked) const {
   const std::uint64_t target_word = leading_word(target.bytes);
-  const LevelMask mask = mask_of(level);
+  const auto target_prefix = static_cast<std::uint16_t>(target_word >> kPrefixShift);
+  const LevelMask wanted = mask_of(level);
+  const LevelMask looked_at = with_suspects ? wanted : static_cast<LevelMask>(wanted | kSuspect);
+  auto prefix_limit = static_cast<std::uint16_t>(limit >> kPrefixShift);
   std::size_t held = 0;
-  for (std::size_t i = 0; i < words_.size(); ++i) {
+  for (std::size_t i = 0; i < prefixes_.size(); ++i) {
+    if ((prefixes_[i] ^ target_prefix) > prefix_limit || (standing_[i] & looked_at) != wanted) continue;
     const std::uint64_t near = words_[i] ^ target_word;
-    if (near > limit || (standing_[i] & mask) == 0) continue;
-    // Read here, not packed: only the few that get so far are looked at.
-    if (!with_suspects && entries_[i].is_suspect()) continue;
+    if (near > limit) continue;
     const auto goes_before = [&](const Picked& other) {
       if (near != other.near) return near < other.near;
       return distance(entries_[i].contact.id, target) < distance(entries_[other.index].contact.id, target);
@@ -331,7 +351,10 @@ std::size_t RoutingTable::pick(Level level, const Key& target, std::size_t count
     if (held < count) ++held;
     for (std::size_t j = held - 1; j > place; --j) picked[j] = picked[j - 1];
     picked[place] = {near, i};
-    if (held == count) limit = picked[held - 1].near;
+    if (held == count) {
+      limit = picked[held - 1].near;
+      prefix_limit = static_cast<std::uint16_t>(limit >> kPrefixShift);
+    }
   }
   return held;
 }
@@ -342,8 +365,8 @@ std::size_t RoutingTable::count_closer(Level level, const Key& key, const Distan
   const std::uint64_t than_word = leading_word(than.bytes);
   std::size_t count = 0;
   for (std::size_t i = 0; i < words_.size() && count < enough; ++i) {
-    if ((standing_[i] & mask_of(level)) == 0) continue;
-    if (is_closer(i, key, key_word, than, than_word) && !entries_[i].is_suspect()) ++count;
+    if ((standing_[i] & (mask_of(level) | kSuspect)) != mask_of(level)) continue;
+    if (is_closer(i, key, key_word, than, than_word)) ++count;
   }
   return count;
 }

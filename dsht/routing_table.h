@@ -8,7 +8,8 @@
 // to global addresses only, because private networks and loopback have one prefix by nature.
 //
 // Beside the entries stand what scans need of them, tightly packed: find() and closest() are on the way of
-// every RPC and read 8 bytes a contact. Memory: about 220 bytes a contact and 1 KiB. Not thread-safe, no I/O.
+// every RPC and read 1 and 3 bytes a contact. Memory: about 220 bytes a contact and 1 KiB. Not thread-safe,
+// no I/O.
 #pragma once
 
 #include <array>
@@ -116,11 +117,8 @@ class RoutingTable {
 
  private:
   static constexpr std::size_t kNowhere = static_cast<std::size_t>(-1);
-  struct Replacement {
-    Contact contact;
-    int bucket = 0;
-  };
-
+  static constexpr LevelMask kSuspect = 0x80;  // among the levels of standing_
+  static_assert(kLevels < 8);
   struct Picked {
     std::uint64_t near = 0;  // the first 8 bytes of the distance
     std::size_t index = 0;
@@ -138,6 +136,7 @@ class RoutingTable {
   void enter(std::size_t index, LevelMask levels);
   void retreat(std::size_t index, LevelMask levels);
   void erase(std::size_t index);
+  void set_failures(std::size_t index, int failures);
   Admission answered_again(TimePoint now, std::size_t index, const Contact& contact, LevelMask wanted,
                            const std::array<ClusterDescription, 2>& clusters);
   // Whether the entry is closer to the key than `than`, of which `than_word` is the beginning.
@@ -147,14 +146,17 @@ class RoutingTable {
   const NodeId self_;
   const std::uint64_t self_word_;
   const RoutingTableOptions options_;
-  // Parallel: the entries, the first 8 bytes of their ids (big-endian), where they stand, their groups.
+  // Parallel: the entries, the last byte of their ids, the first 2 and the first 8 (big-endian), where they
+  // stand (and whether they are suspect), their groups.
   std::vector<TableEntry> entries_;
+  std::vector<std::uint8_t> tags_;
+  std::vector<std::uint16_t> prefixes_;
   std::vector<std::uint64_t> words_;
   std::vector<LevelMask> standing_;
   std::vector<AddressGroup> groups_;
   std::array<std::size_t, kLevels> level_sizes_{};
   std::array<std::array<std::uint16_t, kIdBits>, kLevels> bucket_sizes_{};
-  std::vector<Replacement> replacements_;  // of all buckets, in the order in which they were remembered
+  std::vector<std::vector<Contact>> replacements_;  // by bucket, in the order in which they were remembered
 };
 
 }  // namespace reef::dsht
