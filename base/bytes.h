@@ -4,6 +4,7 @@
 // yields zeros and empty spans), so that a decoder checks once at its end.
 #pragma once
 
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -24,6 +25,21 @@ inline std::string_view as_text(ByteView bytes) {
   return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
 }
 
+// From or to the order of bytes on the wire.
+template <class Integer>
+constexpr Integer big_endian(Integer value) {
+  static_assert(std::is_unsigned_v<Integer> && sizeof(Integer) <= 8);
+  if constexpr (sizeof(Integer) == 1 || std::endian::native == std::endian::big) {
+    return value;
+  } else if constexpr (sizeof(Integer) == 2) {
+    return __builtin_bswap16(value);
+  } else if constexpr (sizeof(Integer) == 4) {
+    return __builtin_bswap32(value);
+  } else {
+    return __builtin_bswap64(value);
+  }
+}
+
 class ByteReader {
  public:
   explicit ByteReader(ByteView input) : input_(input) {}
@@ -31,10 +47,11 @@ class ByteReader {
   template <class Integer>
   Integer integer() {
     static_assert(std::is_unsigned_v<Integer>);
-    ByteView raw = bytes(sizeof(Integer));
-    std::uint64_t value = 0;
-    for (std::byte b : raw) value = (value << 8) | std::to_integer<std::uint64_t>(b);
-    return static_cast<Integer>(value);
+    const ByteView raw = bytes(sizeof(Integer));
+    Integer value = 0;
+    if (raw.empty()) return value;
+    std::memcpy(&value, raw.data(), sizeof value);
+    return big_endian(value);
   }
   std::uint8_t u8() { return integer<std::uint8_t>(); }
   std::uint16_t u16() { return integer<std::uint16_t>(); }
@@ -79,11 +96,8 @@ class ByteWriter {
   template <class Integer>
   void integer(Integer value) {
     static_assert(std::is_unsigned_v<Integer>);
-    std::byte raw[sizeof(Integer)];
-    for (std::size_t i = 0; i < sizeof(Integer); ++i) {
-      raw[i] = static_cast<std::byte>(value >> (8 * (sizeof(Integer) - 1 - i)));
-    }
-    bytes(raw);
+    value = big_endian(value);
+    bytes(std::as_bytes(std::span(&value, 1)));
   }
   void u8(std::uint8_t value) { integer(value); }
   void u16(std::uint16_t value) { integer(value); }

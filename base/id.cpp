@@ -5,7 +5,8 @@
 namespace reef {
 
 int Distance::leading_zeros() const {
-  for (std::size_t i = 0; i < kIdBytes; ++i) {
+  if (const std::uint64_t word = leading_word(); word != 0) return std::countl_zero(word);
+  for (std::size_t i = 8; i < kIdBytes; ++i) {
     if (bytes[i] != 0) return static_cast<int>(i) * 8 + std::countl_zero(bytes[i]);
   }
   return kIdBits;

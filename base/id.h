@@ -66,6 +66,10 @@ struct Distance {
   auto operator<=>(const Distance& other) const { return detail::compare_ids(bytes, other.bytes); }
   // Leading zero bits, 0..160: the length of the prefix that the two ids share.
   [[nodiscard]] int leading_zeros() const;
+  // The first 64 bits, ordered as the whole is.
+  [[nodiscard]] std::uint64_t leading_word() const {
+    return detail::big_endian(detail::id_word<std::uint64_t>(bytes, 0));
+  }
 };
 
 template <class Tag>
@@ -75,6 +79,10 @@ struct Id {
   bool operator==(const Id& other) const { return detail::ids_equal(bytes, other.bytes); }
   auto operator<=>(const Id& other) const { return detail::compare_ids(bytes, other.bytes); }
   [[nodiscard]] bool is_zero() const { return *this == Id{}; }
+  // The first 64 bits, ordered as the whole is.
+  [[nodiscard]] std::uint64_t leading_word() const {
+    return detail::big_endian(detail::id_word<std::uint64_t>(bytes, 0));
+  }
   [[nodiscard]] bool bit(int index) const { return (bytes[index / 8] >> (7 - index % 8)) & 1; }
   void set_bit(int index, bool value) {
     const auto mask = static_cast<std::uint8_t>(1u << (7 - index % 8));

@@ -40,6 +40,18 @@ constexpr struct {
     {0xc6120000, 15}, {0xc6336400, 24}, {0xcb007100, 24}, {0xe0000000, 3},
 };
 
+// The first bytes that a special network has. This is asked of every address that a datagram names, and most
+// have another one.
+constexpr auto kMaybeSpecialV4 = [] {
+  std::array<bool, 256> out{};
+  for (const auto& special : kSpecialV4) {
+    const std::uint32_t first = special.network >> 24;
+    const std::uint32_t count = special.bits >= 8 ? 1 : 1u << (8 - special.bits);
+    for (std::uint32_t i = first; i < first + count; ++i) out[i] = true;
+  }
+  return out;
+}();
+
 // Inside 2000::/3 (all else is refused): Teredo and other IETF assignments, documentation, 6to4.
 constexpr struct {
   std::array<std::uint8_t, 4> network;
@@ -100,6 +112,7 @@ bool IpAddress::is_loopback() const {
 
 bool IpAddress::is_global_unicast() const {
   if (is_v4()) {
+    if (!kMaybeSpecialV4[bytes_[12]]) return true;
     const std::uint32_t value = v4_host_order();
     return std::none_of(std::begin(kSpecialV4), std::end(kSpecialV4), [value](const auto& special) {
       return (value ^ special.network) >> (32 - special.bits) == 0;

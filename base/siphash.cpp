@@ -1,13 +1,19 @@
 #include "base/siphash.h"
 
 #include <bit>
+#include <cstring>
 
 namespace reef {
 namespace {
 
+// Of up to 8 bytes.
 std::uint64_t little_endian(const std::byte* at, std::size_t count) {
   std::uint64_t value = 0;
-  for (std::size_t i = 0; i < count; ++i) value |= std::to_integer<std::uint64_t>(at[i]) << (8 * i);
+  if constexpr (std::endian::native == std::endian::little) {
+    std::memcpy(&value, at, count);
+  } else {
+    for (std::size_t i = 0; i < count; ++i) value |= std::to_integer<std::uint64_t>(at[i]) << (8 * i);
+  }
   return value;
 }
 
@@ -41,8 +47,9 @@ std::uint64_t siphash(const SipKey& key, ByteView data) {
     s.round();
     s.v0 ^= word;
   }
-  const std::uint64_t last =
-      little_endian(data.data() + 8 * whole, data.size() % 8) | static_cast<std::uint64_t>(data.size()) << 56;
+  const std::size_t rest = data.size() % 8;
+  const std::uint64_t last = (rest == 0 ? 0 : little_endian(data.data() + 8 * whole, rest)) |
+                             static_cast<std::uint64_t>(data.size()) << 56;
   s.v3 ^= last;
   s.round();
   s.round();

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 
 namespace reef::dsht {
 namespace {
@@ -17,15 +18,9 @@ constexpr std::int32_t kUnmeasuredPatience = 60;
 constexpr std::uint8_t kTriesMax = 3;
 constexpr std::size_t kNoMember = ~std::size_t{0};
 
-std::uint64_t leading_bits(std::span<const std::uint8_t, kIdBytes> bytes) {
-  std::uint64_t value = 0;
-  for (std::size_t i = 0; i < sizeof(value); ++i) value = value << 8 | bytes[i];
-  return value;
-}
-
 template <class A, class B>
 std::uint64_t leading_distance(const Id<A>& a, const Id<B>& b) {
-  return leading_bits(a.bytes) ^ leading_bits(b.bytes);
+  return a.leading_word() ^ b.leading_word();
 }
 
 std::uint32_t microseconds(Duration rtt) {
@@ -53,9 +48,14 @@ ClusterView::ClusterView(const ClusterViewLimits& limits, const NodeId& self, Ra
 }
 
 std::size_t ClusterView::find_member(const NodeId& id) const {
-  const std::uint64_t key = leading_bits(id.bytes);
-  for (std::size_t i = 0; i < keys_.size(); ++i) {
-    if (keys_[i] == key && members_[i].contact.id == id) return i;
+  const std::uint8_t* const begin = tags_.data();
+  const std::uint8_t* const end = begin + tags_.size();
+  for (const std::uint8_t* at = begin; at != end; ++at) {
+    at = static_cast<const std::uint8_t*>(
+        std::memchr(at, id.bytes.back(), static_cast<std::size_t>(end - at)));
+    if (at == nullptr) return kNoMember;
+    const auto index = static_cast<std::size_t>(at - begin);
+    if (members_[index].contact.id == id) return index;
   }
   return kNoMember;
 }
@@ -169,7 +169,7 @@ ClusterView::Slot ClusterView::place(Seconds now, Level level, const ClusterDesc
 }
 
 bool ClusterView::is_refused(Level level, const ClusterId& id, Seconds now) const {
-  const std::uint64_t key = leading_bits(id.bytes);
+  const std::uint64_t key = id.leading_word();
   return std::any_of(refused_[level - 1].begin(), refused_[level - 1].end(),
                      [&](const Refused& refused) { return refused.id == key && now < refused.until; });
 }
@@ -241,7 +241,7 @@ void ClusterView::renew_sample(Level level, std::size_t members) {
 
 void ClusterView::add_member(const Member& member) {
   if (members_.size() >= limits_.members_max) make_member_room();
-  keys_.push_back(leading_bits(member.contact.id.bytes));
+  tags_.push_back(member.contact.id.bytes.back());
   members_.push_back(member);
   for (std::size_t i = 0; i < 2; ++i) {
     if (member.slot[i] != kNone) ++clusters_[i][member.slot[i]].members;
@@ -273,8 +273,8 @@ void ClusterView::remove_member(std::size_t index) {
   for (Level level = 1; level < kLevels; ++level) set_slot(index, level, kNone);
   members_[index] = members_.back();
   members_.pop_back();
-  keys_[index] = keys_.back();
-  keys_.pop_back();
+  tags_[index] = tags_.back();
+  tags_.pop_back();
 }
 
 void ClusterView::drop_cluster(Level level, Slot slot) {
@@ -367,7 +367,7 @@ void ClusterView::found(Level level, const ClusterId& id, Seconds now) {
 
 void ClusterView::refuse(Level level, Slot candidate, Seconds until) {
   auto& next = refused_next_[level - 1];
-  refused_[level - 1][next] = {leading_bits(clusters_[level - 1][candidate].id.bytes), until};
+  refused_[level - 1][next] = {clusters_[level - 1][candidate].id.leading_word(), until};
   next = (next + 1) % kRefusedMax;
   drop_cluster(level, candidate);
 }

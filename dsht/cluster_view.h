@@ -5,7 +5,7 @@
 // One table of members serves both levels, because who is near at one level mostly is at the other; each
 // member is in at most one cluster of a level. A member *said* that it is in its cluster, or was only *named*
 // as one by another; only who said it and was measured counts. Memory: about 70 bytes a member and 50 a
-// cluster. heard() of a known member that says what it said before is one scan over 8 bytes per member and
+// cluster. heard() of a known member that says what it said before is one scan over a byte per member and
 // allocates nothing.
 //
 // A cluster that was looked at and is too far is *refused* for a while, so that its many members do not have
@@ -134,8 +134,8 @@ class ClusterView {
   std::array<std::vector<Cluster>, 2> clusters_;
   std::array<std::array<Refused, kRefusedMax>, 2> refused_{};
   std::array<std::size_t, 2> refused_next_{};
-  std::vector<std::uint64_t> keys_;  // leading bits of members_[i].contact.id: what is scanned
-  std::vector<Member> members_;      // in no order
+  std::vector<std::uint8_t> tags_;  // the last byte of members_[i].contact.id: what is scanned
+  std::vector<Member> members_;     // in no order
 };
 
 }  // namespace reef::dsht

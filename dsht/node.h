@@ -446,7 +446,7 @@ class Node {
     NodeId voter;
     Endpoint observed;
   };
-  std::vector<Vote> votes_;  // the oldest first
+  std::vector<Vote> votes_;                 // the oldest first
   std::vector<const TableEntry*> closest_;  // scratch
   std::vector<ClusterAction> cluster_actions_;
   std::vector<Action> actions_;

@@ -14,12 +14,6 @@ constexpr Duration kEndpointHold = std::chrono::minutes(1);
 constexpr std::size_t kPickedMax = 64;
 constexpr int kPrefixShift = 48;
 
-std::uint64_t leading_word(const std::array<std::uint8_t, kIdBytes>& bytes) {
-  std::uint64_t word = 0;
-  for (std::size_t i = 0; i < 8; ++i) word = word << 8 | bytes[i];
-  return word;
-}
-
 // What is known of how densely ids lie around ours. Lengths of the id space are in units of the part beyond
 // the deepest full bucket.
 struct Density {
@@ -53,7 +47,7 @@ double likeliest_per_unit(const Density& density) {
 }  // namespace
 
 RoutingTable::RoutingTable(const NodeId& self, const RoutingTableOptions& options)
-    : self_(self), self_word_(leading_word(self.bytes)), options_(options) {}
+    : self_(self), self_word_(self.leading_word()), options_(options) {}
 
 // ---- where an id belongs
 
@@ -120,6 +114,7 @@ void RoutingTable::enter(std::size_t index, LevelMask levels) {
   levels &= static_cast<LevelMask>(~standing_[index]);
   for (Level level = 0; level < kLevels; ++level) {
     if ((levels & mask_of(level)) == 0) continue;
+    estimates_[level] = 0;
     ++level_sizes_[level];
     ++bucket_sizes_[level][bucket_at(index)];
   }
@@ -131,6 +126,7 @@ void RoutingTable::retreat(std::size_t index, LevelMask levels) {
   levels &= standing_[index];
   for (Level level = 0; level < kLevels; ++level) {
     if ((levels & mask_of(level)) == 0) continue;
+    estimates_[level] = 0;
     --level_sizes_[level];
     --bucket_sizes_[level][bucket_at(index)];
   }
@@ -180,7 +176,7 @@ RoutingTable::Admission RoutingTable::answered(TimePoint now, const Contact& con
   entry.clusters = clusters;
   entries_.push_back(std::move(entry));
   tags_.push_back(contact.id.bytes.back());
-  words_.push_back(leading_word(contact.id.bytes));
+  words_.push_back(contact.id.leading_word());
   prefixes_.push_back(static_cast<std::uint16_t>(words_.back() >> kPrefixShift));
   standing_.push_back(0);
   groups_.push_back(group);
@@ -278,7 +274,7 @@ std::size_t RoutingTable::index_of(const NodeId& id) const {
         std::memchr(at, id.bytes.back(), static_cast<std::size_t>(end - at)));
     if (at == nullptr) return kNowhere;
     const auto index = static_cast<std::size_t>(at - begin);
-    if (words_[index] == leading_word(id.bytes) && entries_[index].contact.id == id) return index;
+    if (words_[index] == id.leading_word() && entries_[index].contact.id == id) return index;
   }
   return kNowhere;
 }
@@ -316,11 +312,11 @@ void RoutingTable::closest(Level level, const Key& target, std::size_t count, bo
     return;
   }
 
-  // Most are further than a limit guessed from how many there are, and are passed by without a look at the
-  // order. Ids that lie unevenly make the guess wrong; then it is widened.
+  // Most are further than a limit guessed from the buckets, and are passed by without a look at the order.
+  // Suspects and ids that lie unevenly make the guess wrong; then it is widened.
   std::array<Picked, kPickedMax> picked;
   std::size_t held = 0;
-  int bits = std::bit_width(level_sizes_[level] / (count + count / 2 + 1)) - 1;
+  int bits = likely_bits(level, target, count);
   for (;; bits -= 3) {
     const std::uint64_t limit = ~std::uint64_t{0} >> std::max(bits, 0);
     held = pick(level, target, count, with_suspects, limit, picked.data());
@@ -329,9 +325,23 @@ void RoutingTable::closest(Level level, const Key& target, std::size_t count, bo
   for (std::size_t i = 0; i < held; ++i) out.push_back(&entries_[picked[i].index]);
 }
 
+int RoutingTable::likely_bits(Level level, const Key& target, std::size_t count) const {
+  // Those that share one more bit with the target than we do are one bucket of ours, lying evenly; those that
+  // share fewer are that bucket and all deeper ones, and then one more for each bit less.
+  const auto& sizes = bucket_sizes_[level];
+  const std::size_t enough = count + count / 2 + 1;
+  int bits = bucket_of(target.as<NodeId>());
+  const std::size_t own = sizes[static_cast<std::size_t>(bits)];
+  if (own >= enough) return std::min(bits + static_cast<int>(std::bit_width(own / enough)), 63);
+  std::size_t within = level_sizes_[level];
+  for (int outer = 0; outer < bits; ++outer) within -= sizes[static_cast<std::size_t>(outer)];
+  while (within < enough && bits > 0) within += sizes[static_cast<std::size_t>(--bits)];
+  return std::min(bits, 63);
+}
+
 std::size_t RoutingTable::pick(Level level, const Key& target, std::size_t count, bool with_suspects,
                                std::uint64_t limit, Picked* picked) const {
-  const std::uint64_t target_word = leading_word(target.bytes);
+  const std::uint64_t target_word = target.leading_word();
   const auto target_prefix = static_cast<std::uint16_t>(target_word >> kPrefixShift);
   const LevelMask wanted = mask_of(level);
   const LevelMask looked_at = with_suspects ? wanted : static_cast<LevelMask>(wanted | kSuspect);
@@ -361,8 +371,8 @@ std::size_t RoutingTable::pick(Level level, const Key& target, std::size_t count
 
 std::size_t RoutingTable::count_closer(Level level, const Key& key, const Distance& than,
                                        std::size_t enough) const {
-  const std::uint64_t key_word = leading_word(key.bytes);
-  const std::uint64_t than_word = leading_word(than.bytes);
+  const std::uint64_t key_word = key.leading_word();
+  const std::uint64_t than_word = than.leading_word();
   std::size_t count = 0;
   for (std::size_t i = 0; i < words_.size() && count < enough; ++i) {
     if ((standing_[i] & (mask_of(level) | kSuspect)) != mask_of(level)) continue;
@@ -372,6 +382,11 @@ std::size_t RoutingTable::count_closer(Level level, const Key& key, const Distan
 }
 
 double RoutingTable::estimated_nodes(Level level) const {
+  if (estimates_[level] == 0) estimates_[level] = estimate(level);
+  return estimates_[level];
+}
+
+double RoutingTable::estimate(Level level) const {
   int deepest = kIdBits - 1;
   while (deepest >= 0 && !bucket_is_full(level, deepest)) --deepest;
   if (deepest < 0) return static_cast<double>(level_sizes_[level]) + 1;

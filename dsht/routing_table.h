@@ -125,6 +125,9 @@ class RoutingTable {
   };
 
   [[nodiscard]] std::size_t index_of(const NodeId& id) const;
+  [[nodiscard]] double estimate(Level level) const;
+  // How many bits the `count` closest contacts of a level should share with the target.
+  [[nodiscard]] int likely_bits(Level level, const Key& target, std::size_t count) const;
   // The `count` closest whose distance begins with no more than `limit`, closest first; how many there are.
   std::size_t pick(Level level, const Key& target, std::size_t count, bool with_suspects, std::uint64_t limit,
                    Picked* picked) const;
@@ -156,7 +159,8 @@ class RoutingTable {
   std::vector<AddressGroup> groups_;
   std::array<std::size_t, kLevels> level_sizes_{};
   std::array<std::array<std::uint16_t, kIdBits>, kLevels> bucket_sizes_{};
-  std::vector<std::vector<Contact>> replacements_;  // by bucket, in the order in which they were remembered
+  mutable std::array<double, kLevels> estimates_{};  // of the nodes; 0: to be made
+  std::vector<std::vector<Contact>> replacements_;   // by bucket, in the order in which they were remembered
 };
 
 }  // namespace reef::dsht
