@@ -65,7 +65,8 @@ Host Network::add(const dsht::NodeOptions& options, const Spot& spot) {
   host.place = planet_.place_in(
       spot.metro ? *spot.metro : static_cast<Metro>(random_.below(planet_.metro_count())), random_);
   host.endpoint = {spot.address ? *spot.address : own_network(index), kRpcPort};
-  host.options = options;
+  host.options = std::make_unique<dsht::NodeOptions>(options);
+  host.waiting = std::make_unique<Waiting>();
   if (spot.address) {
     const bool is_free = placed_.emplace(*spot.address, index).second;
     BASE_CHECK(is_free);
@@ -93,7 +94,7 @@ void Network::start_node(Host host) {
   h.credentials = std::make_unique<SimCredentials>(h.id, secret_);
   const auto sequence =
       std::chrono::duration_cast<std::chrono::milliseconds>(now_.time_since_epoch()).count();
-  h.node = std::make_unique<dsht::Node>(h.options, *h.credentials, kNetwork, secret_from(random_),
+  h.node = std::make_unique<dsht::Node>(*h.options, *h.credentials, kNetwork, secret_from(random_),
                                         Random(random_()), now_, static_cast<std::uint64_t>(sequence));
   h.wake_at = TimePoint::max();
   pump(host);
@@ -118,10 +119,7 @@ void Network::set_hints(Host host) {
 void Network::kill(Host host) {
   HostState& h = hosts_[host];
   h.node.reset();
-  h.gets.clear();
-  h.announces.clear();
-  h.puts.clear();
-  h.left = nullptr;
+  *h.waiting = {};
 }
 
 void Network::set_unreachable(Host a, Host b, bool unreachable) {
@@ -146,31 +144,32 @@ void Network::restart_as_new(Host host) {
 
 void Network::get(Host host, const Key& key, Duration budget, std::function<void(const dsht::Found&)> done,
                   const dsht::GetOptions& how) {
-  hosts_[host].gets[node(host).get(now_, key, budget, how)] = std::move(done);
+  hosts_[host].waiting->gets[node(host).get(now_, key, budget, how)] = std::move(done);
   pump(host);
 }
 
 void Network::announce(Host host, const Key& key, ByteView value, std::chrono::seconds ttl, Duration budget,
                        std::function<void(const dsht::Announced&)> done) {
-  hosts_[host].announces[node(host).announce(now_, key, value, ttl, budget)] = std::move(done);
+  hosts_[host].waiting->announces[node(host).announce(now_, key, value, ttl, budget)] = std::move(done);
   pump(host);
 }
 
 void Network::put(Host host, const Key& key, ByteView value, std::chrono::seconds ttl,
                   std::function<void(const dsht::PutDone&)> done) {
-  hosts_[host].puts[node(host).put(now_, key, value, ttl)] = std::move(done);
+  hosts_[host].waiting->puts[node(host).put(now_, key, value, ttl)] = std::move(done);
   pump(host);
 }
 
 void Network::withdraw(Host host, const Key& key, std::function<void(bool)> done) {
-  hosts_[host].puts[node(host).withdraw(now_, key)] = [done = std::move(done)](const dsht::PutDone& ended) {
-    if (done) done(ended.stored);
-  };
+  hosts_[host].waiting->puts[node(host).withdraw(now_, key)] =
+      [done = std::move(done)](const dsht::PutDone& ended) {
+        if (done) done(ended.stored);
+      };
   pump(host);
 }
 
 void Network::leave(Host host, std::function<void()> done) {
-  hosts_[host].left = std::move(done);
+  hosts_[host].waiting->left = std::move(done);
   node(host).leave(now_);
   pump(host);
 }
@@ -258,13 +257,13 @@ void Network::pump(Host host) {
     if (auto* datagram = std::get_if<dsht::SendDatagram>(&action)) {
       transmit(host, datagram->to, std::move(datagram->data));
     } else if (const auto* get_done = std::get_if<dsht::GetDone>(&action)) {
-      finish(hosts_[host].gets, get_done->walk, get_done->found);
+      finish(hosts_[host].waiting->gets, get_done->walk, get_done->found);
     } else if (const auto* announce_done = std::get_if<dsht::AnnounceDone>(&action)) {
-      finish(hosts_[host].announces, announce_done->walk, announce_done->announced);
+      finish(hosts_[host].waiting->announces, announce_done->walk, announce_done->announced);
     } else if (const auto* put_done = std::get_if<dsht::PutDone>(&action)) {
-      finish(hosts_[host].puts, put_done->walk, *put_done);
-    } else if (std::holds_alternative<dsht::LeaveDone>(action) && hosts_[host].left) {
-      std::exchange(hosts_[host].left, nullptr)();
+      finish(hosts_[host].waiting->puts, put_done->walk, *put_done);
+    } else if (std::holds_alternative<dsht::LeaveDone>(action) && hosts_[host].waiting->left) {
+      std::exchange(hosts_[host].waiting->left, nullptr)();
     }
     if (!hosts_[host].node) break;  // a callback killed it
   }

@@ -113,23 +113,32 @@ class Network {
   static constexpr dsht::NetworkId kNetwork = 0x5265656653696d31;
 
  private:
-  struct HostState {
-    NodeId id;
-    Place place;
-    Endpoint endpoint;
-    int group = 0;
-    int life = 0;
-    dsht::NodeOptions options;
-    std::unique_ptr<SimCredentials> credentials;  // outlives the node
-    std::unique_ptr<dsht::Node> node;
-    std::unique_ptr<Interceptor> interceptor;
-    TimePoint wake_at = TimePoint::max();
-    TimePoint woken_at{};
-    int wakes = 0;  // at woken_at
+  // What somebody waits for.
+  struct Waiting {
     std::unordered_map<dsht::WalkId, std::function<void(const dsht::Found&)>> gets;
     std::unordered_map<dsht::WalkId, std::function<void(const dsht::Announced&)>> announces;
     std::unordered_map<dsht::WalkId, std::function<void(const dsht::PutDone&)>> puts;
     std::function<void()> left;
+  };
+  // Small, and what each datagram needs first: of thousands of hosts each costs the cache a miss.
+  struct HostState {
+    Endpoint endpoint;
+    int group = 0;
+    std::unique_ptr<dsht::Node> node;
+    std::unique_ptr<Interceptor> interceptor;
+    TimePoint wake_at = TimePoint::max();
+    Place place;
+    NodeId id;
+    int life = 0;
+    int wakes = 0;  // at woken_at
+    TimePoint woken_at{};
+    std::unique_ptr<SimCredentials> credentials;
+    std::unique_ptr<const dsht::NodeOptions> options;
+    std::unique_ptr<Waiting> waiting;
+    HostState() = default;
+    HostState(HostState&&) noexcept = default;
+    HostState& operator=(HostState&&) noexcept = default;
+    ~HostState() { node.reset(); }  // before its credentials
   };
 
   void start_node(Host host);
