@@ -37,8 +37,17 @@ void LoadMeter::count_pass(TimePoint now, Passes& passes) const {
   ++passes.current;
 }
 
+// What passed two windows ago counts no more; a few a time, so that no call takes long.
+void LoadMeter::forget_old(TimePoint now) {
+  for (int i = 0; i < 2 && !recency_.empty() && now - recency_.back().last >= 2 * options_.window; ++i) {
+    by_key_.erase(recency_.back().key);
+    recency_.pop_back();
+  }
+}
+
 void LoadMeter::pass(TimePoint now, const Key& key) {
   if (options_.per_window == 0) return;
+  forget_old(now);
   const auto found = by_key_.find(key);
   if (found != by_key_.end()) {
     recency_.splice(recency_.begin(), recency_, found->second);
@@ -54,6 +63,7 @@ void LoadMeter::pass(TimePoint now, const Key& key) {
     by_key_.emplace(key, recency_.begin());
   }
   Passes& passes = recency_.front();
+  passes.last = now;
   if (!is_exact()) {
     count_pass(now, passes);
   } else if (passes.times.size() < options_.per_window) {

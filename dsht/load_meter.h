@@ -9,7 +9,8 @@
 // in the window before, and right for a steady stream.
 //
 // Strangers choose the keys, so their table is hashed with a secret, and memory is bounded: of more keys than
-// `keys_max` those that saw no pass for the longest time are forgotten. Not thread-safe, no I/O.
+// `keys_max` those that saw no pass for the longest time are forgotten, as are those of two windows ago. Not
+// thread-safe, no I/O.
 #pragma once
 
 #include <cstdint>
@@ -46,6 +47,7 @@ class LoadMeter {
     Key key;
     std::vector<TimePoint> times;  // exact: the last per_window, the oldest of a full ring at `oldest`
     std::size_t oldest = 0;
+    TimePoint last{};
     TimePoint window_start{};  // counted: of the running window
     std::size_t current = 0;
     std::size_t previous = 0;
@@ -54,6 +56,7 @@ class LoadMeter {
 
   [[nodiscard]] bool is_exact() const { return options_.per_window <= kExactMax; }
   void count_pass(TimePoint now, Passes& passes) const;
+  void forget_old(TimePoint now);
 
   const LoadMeterOptions options_;
   Recency recency_;

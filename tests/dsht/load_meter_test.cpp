@@ -84,6 +84,18 @@ TEST_CASE("a key that was silent for two windows starts anew") {
   CHECK_FALSE(meter.is_loaded(t0 + 3min, key(1)));
 }
 
+TEST_CASE("what passed two windows ago takes no memory") {
+  LoadMeterOptions options;
+  options.per_window = 3;
+  options.window = 10s;
+  LoadMeter meter(options, SipKey{});
+  Random random(7);
+  for (int i = 0; i < 100; ++i) meter.pass(TimePoint(1s), random.id<Key>());
+  CHECK(meter.key_count() == 100);
+  for (int i = 0; i < 60; ++i) meter.pass(TimePoint(21s), Key{});
+  CHECK(meter.key_count() == 1);
+}
+
 TEST_CASE("with a limit of none everything is turned back, and nothing is remembered") {
   LoadMeter meter({.per_window = 0}, {});
   CHECK(meter.is_loaded(t0, key(1)));
