@@ -91,7 +91,8 @@ class RoutingTable {
   void remove(const NodeId& id);
   // Our cluster at `level` (1 or 2) is another now (zero: none): whoever said last that it is in `cluster`
   // stands there, as far as there is room, and nobody else. Who lost its last place by this takes one at
-  // level 0 if there is room, and is otherwise dropped and remembered as a replacement.
+  // level 0 if there is room, or an insider makes some, and is otherwise dropped and remembered as a
+  // replacement.
   void rebuild(Level level, const ClusterId& cluster);
 
   // Valid until the table changes.
