@@ -300,9 +300,10 @@ void add_clusters(std::vector<Setting>& out) {
                        REEF_FIELD(dsht.decision_period), "Until they come once in this time."));
   out.push_back(scalar("dsht.refuse_for", SecondsType{Seconds(0), hours(24)}, REEF_FIELD(dsht.refuse_for),
                        "How long a cluster that was measured and found too far is not looked at again."));
-  out.push_back(scalar("dsht.return_after", SecondsType{Seconds(0), hours(24)}, REEF_FIELD(dsht.return_after),
-                       "How long a cluster that was left is not preferred again to one that suits; doubled "
-                       "each time that it is left."));
+  out.push_back(
+      scalar("dsht.return_after", SecondsType{Seconds(0), hours(24)}, REEF_FIELD(dsht.return_after),
+             "How long a cluster that was left is not preferred again to one that suits; four times "
+             "as long each time that it is left."));
   out.push_back(scalar("dsht.serve_left", SecondsType{Seconds(0), hours(24)}, REEF_FIELD(dsht.serve_left),
                        "How long a cluster that was left is still served."));
   out.push_back(scalar("dsht.hints", BooleanType{}, REEF_FIELD(dsht.hints),

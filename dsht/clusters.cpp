@@ -29,8 +29,8 @@ constexpr int kSplitDecisions = 4;
 constexpr double kUneasyMargin = 0.05;
 constexpr double kShareWeight = 0.4;  // of a decision's share against those before
 constexpr std::size_t kRenewed = 2;   // members of our sample that are let go each period
-constexpr int kReturnDoublingsMax = 8;
-constexpr int kTimesForCause = 5;  // who left because it is too far shall not be back soon
+constexpr int kReturnGrowthsMax = 4;  // each by 4
+constexpr int kTimesForCause = 3;     // who left because it is too far shall not be back soon
 
 ClusterId successor(const ClusterId& old, bool near) {
   static constexpr std::string_view kText = "reef split";
@@ -273,7 +273,7 @@ bool Clusters::is_apart(Level level, Mood mood) const {
 bool Clusters::is_barred(Level level, const ClusterId& id, Seconds now) const {
   for (const Left& left : state(level).left) {
     if (left.id != id) continue;
-    const int doublings = std::min<int>(left.times - 1, kReturnDoublingsMax);
+    const int doublings = 2 * std::min<int>(left.times - 1, kReturnGrowthsMax);
     return now - left.at < duration_cast<WholeSeconds>(options_.return_after).count() << doublings;
   }
   return false;

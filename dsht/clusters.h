@@ -25,8 +25,9 @@
 //  - A node whose share lies between keep_share and accept_share for two decisions moves to any acceptable
 //    cluster, whatever its size; below `split_share` for four decisions it splits off. The paper keeps it
 //    there.
-//  - What it left, a node does not prefer again for return_after, doubling: so an oscillation that the rules
-//    do not see dies out within hours.
+//  - What it left, a node does not prefer again for return_after, then four times as long: so an oscillation
+//    that the rules do not see dies out within hours. (Doubling was too slow: whoever is between two
+//    clusters, the larger of which has the higher id, goes over with each half period of Δ.)
 //  - Sizes are compared as the members of both clusters tell them, our own estimate being one of many: the
 //    table of a cluster just joined is still empty.
 //  - Splits: the paper's node founds a cluster of its own, and the sides find together again one by one.
@@ -66,8 +67,8 @@ struct ClusterOptions {
   Duration decision_period = std::chrono::minutes(5);
   Duration forget_after = std::chrono::minutes(30);  // a candidate or a member that was not heard of
   Duration serve_left = std::chrono::minutes(30);
-  // A cluster that we left is not preferred again to one that suits us before this time, doubled with every
-  // time that we left it; 16 times as long at once if it was too far.
+  // A cluster that we left is not preferred again to one that suits us before this time, four times as long
+  // with every time that we left it; 16 times as long at once if it was too far.
   Duration return_after = std::chrono::minutes(30);
   // Below this share a node that finds nothing acceptable in its patience splits off.
   double split_share = 0.7;

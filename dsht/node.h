@@ -362,6 +362,7 @@ class Node {
   void cluster_changed(TimePoint now, const ClusterChanged& change);
   void on_sampled(TimePoint now, const Rpc& rpc, const Nodes& nodes);
   void refresh_level(TimePoint now, Level level);
+  void hurry_refresh(TimePoint now, Level level);
   void refresh_hints(TimePoint now);
   void on_hint(TimePoint now, const std::vector<WireValue>& values);
 

@@ -75,8 +75,14 @@ void Node::cluster_changed(TimePoint now, const ClusterChanged& change) {
   described_ = clusters_.describe(now);
   // Those whom we know there shall know us, and answer us as one of them.
   for (const Contact& contact : clusters_.members(change.level)) ping(now, contact);
-  level_refresh_[change.level] = {now + kLevelRefreshMin, kLevelRefreshMin, 0};
+  level_refresh_[change.level].known = 0;
+  hurry_refresh(now, change.level);
   actions_.emplace_back(change);
+}
+
+void Node::hurry_refresh(TimePoint now, Level level) {
+  level_refresh_[level].at = now + kLevelRefreshMin;
+  level_refresh_[level].period = kLevelRefreshMin;
 }
 
 // Looks up ids at random among the members until nobody new is found, then ever more rarely.

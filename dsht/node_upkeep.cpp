@@ -86,8 +86,11 @@ void Node::on_seed_answered(TimePoint now, const Contact& seed, const std::vecto
   }
   walk->list.add(seed, 1, NodeId{});
   if (Candidate* candidate = walk->list.find(seed.id)) candidate->state = Candidate::State::answered;
-  // A way back to where we knew people everywhere.
-  if (is_depleted() && refresh_queue_.empty()) refresh_all(now);
+  // A way back to where we knew people everywhere, and members of our clusters.
+  if (is_depleted() && refresh_queue_.empty()) {
+    refresh_all(now);
+    for (Level level = 1; level < options_.levels; ++level) hurry_refresh(now, level);
+  }
   add_named(*walk, contacts, seed.id, seed.rpc, 2);
   advance(now, walk->id);
 }

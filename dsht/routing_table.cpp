@@ -14,6 +14,9 @@ constexpr Duration kEndpointHold = std::chrono::minutes(1);
 constexpr std::size_t kPickedMax = 64;
 constexpr int kPrefixShift = 48;
 
+// Whether any of the levels is further in than `level`.
+bool reaches_inside(unsigned levels, Level level) { return (levels & kAllLevels) >> (level + 1u) != 0; }
+
 // What is known of how densely ids lie around ours. Lengths of the id space are in units of the part beyond
 // the deepest full bucket.
 struct Density {
@@ -71,8 +74,23 @@ bool RoutingTable::bucket_is_full(Level level, int bucket) const {
   return bucket_sizes_[level][bucket] >= options_.bucket_size[level];
 }
 
-RoutingTable::Admission RoutingTable::room_at(Level level, int bucket, AddressGroup group) const {
-  if (bucket_is_full(level, bucket)) return Admission::bucket_full;
+std::size_t RoutingTable::yielding(Level level, int bucket) const {
+  std::size_t insiders = 0;
+  std::size_t out = kNowhere;
+  for (std::size_t i = 0; i < standing_.size(); ++i) {
+    if ((standing_[i] & mask_of(level)) == 0 || !reaches_inside(standing_[i], level)) continue;
+    if (bucket_at(i) != bucket) continue;
+    ++insiders;
+    if (out == kNowhere || entries_[i].heard_at < entries_[out].heard_at) out = i;
+  }
+  const double kept = static_cast<double>(options_.bucket_size[level]) * options_.insider_share;
+  return static_cast<double>(insiders) > kept ? out : kNowhere;
+}
+
+RoutingTable::Admission RoutingTable::room_at(Level level, bool displaces, int bucket,
+                                              AddressGroup group) const {
+  if (bucket_is_full(level, bucket) && !(displaces && yielding(level, bucket) != kNowhere))
+    return Admission::bucket_full;
   if (group == kNoGroup) return Admission::added;
   std::size_t in_bucket = 0;
   std::size_t at_level = 0;
@@ -87,12 +105,15 @@ RoutingTable::Admission RoutingTable::room_at(Level level, int bucket, AddressGr
   return in_bucket < bucket_max && at_level < level_max ? Admission::added : Admission::prefix_full;
 }
 
-LevelMask RoutingTable::room_in(LevelMask wanted, int bucket, AddressGroup group, Admission& refusal) const {
+LevelMask RoutingTable::room_in(LevelMask wanted, LevelMask standing, int bucket, AddressGroup group,
+                                Admission& refusal) const {
   LevelMask out = 0;
   refusal = Admission::prefix_full;
-  for (Level level = 0; level < kLevels; ++level) {
-    if ((wanted & mask_of(level)) == 0) continue;
-    const Admission room = room_at(level, bucket, group);
+  for (Level level = kLevels; level-- > 0;) {
+    if ((wanted & ~standing & mask_of(level)) == 0) continue;
+    const bool displaces =
+        !reaches_inside(wanted | standing, level) || (standing == 0 && reaches_inside(out, level));
+    const Admission room = room_at(level, displaces, bucket, group);
     if (room == Admission::added) out |= mask_of(level);
     if (room == Admission::bucket_full) refusal = room;
   }
@@ -102,9 +123,10 @@ LevelMask RoutingTable::room_in(LevelMask wanted, int bucket, AddressGroup group
 RoutingTable::Admission RoutingTable::admission(const Contact& contact, LevelMask wanted) const {
   if (contact.id == self_) return Admission::self;
   if (find(contact.id) != nullptr) return Admission::known;
+  wanted |= mask_of(0);
   Admission refusal{};
   const LevelMask room =
-      room_in(wanted | mask_of(0), bucket_of(contact.id), address_group(contact.rpc.address), refusal);
+      room_in(wanted, 0, bucket_of(contact.id), address_group(contact.rpc.address), refusal);
   return room != 0 ? Admission::added : refusal;
 }
 
@@ -114,9 +136,11 @@ void RoutingTable::enter(std::size_t index, LevelMask levels) {
   levels &= static_cast<LevelMask>(~standing_[index]);
   for (Level level = 0; level < kLevels; ++level) {
     if ((levels & mask_of(level)) == 0) continue;
+    const int bucket = bucket_at(index);
+    if (bucket_is_full(level, bucket)) retreat(yielding(level, bucket), mask_of(level));
     estimates_[level] = 0;
     ++level_sizes_[level];
-    ++bucket_sizes_[level][bucket_at(index)];
+    ++bucket_sizes_[level][bucket];
   }
   standing_[index] |= levels;
   entries_[index].levels |= levels;
@@ -165,7 +189,7 @@ RoutingTable::Admission RoutingTable::answered(TimePoint now, const Contact& con
     return answered_again(now, index, contact, wanted, clusters);
   const AddressGroup group = address_group(contact.rpc.address);
   Admission refusal{};
-  const LevelMask room = room_in(wanted, bucket_of(contact.id), group, refusal);
+  const LevelMask room = room_in(wanted, 0, bucket_of(contact.id), group, refusal);
   if (room == 0) {
     if (refusal == Admission::bucket_full) remember(contact);
     return refusal;
@@ -204,9 +228,9 @@ RoutingTable::Admission RoutingTable::answered_again(TimePoint now, std::size_t 
   set_failures(index, 0);
   entry.clusters = clusters;
   retreat(index, static_cast<LevelMask>(~wanted));
-  if (const auto missing = static_cast<LevelMask>(wanted & ~entry.levels); missing != 0) {
+  if ((wanted & ~entry.levels) != 0) {
     Admission refusal{};
-    enter(index, room_in(missing, bucket_at(index), groups_[index], refusal));
+    enter(index, room_in(wanted, entry.levels, bucket_at(index), groups_[index], refusal));
     if (entry.levels == 0) {
       erase(index);
       if (refusal == Admission::bucket_full) remember(contact);
@@ -256,7 +280,7 @@ void RoutingTable::rebuild(Level level, const ClusterId& cluster) {
     if (entries_[i].levels == 0) wanted |= mask_of(0);
     if (wanted == 0) continue;
     Admission refusal{};
-    enter(i, room_in(wanted, bucket_at(i), groups_[i], refusal));
+    enter(i, room_in(wanted, entries_[i].levels, bucket_at(i), groups_[i], refusal));
     if (entries_[i].levels != 0) continue;
     const Contact contact = entries_[i].contact;
     erase(i);

@@ -7,6 +7,11 @@
 // (IPv6 /48) are taken, per bucket and per level, so that one operator cannot surround a node; this applies
 // to global addresses only, because private networks and loopback have one prefix by nature.
 //
+// Who is in a full bucket stays there (Kademlia), unless it is an *insider*, which stands at an inner level
+// besides, and there are more of these than their share of the bucket. Then it makes room for somebody who
+// is of no inner level, and for an insider that is new in the table. It stays in the table. So a cluster that
+// was alone for a while, and filled its buckets with itself, takes the others in again.
+//
 // Beside the entries stand what scans need of them, tightly packed: find() and closest() are on the way of
 // every RPC and read 1 and 3 bytes a contact. Memory: about 220 bytes a contact and 1 KiB. Not thread-safe,
 // no I/O.
@@ -32,6 +37,8 @@ struct RoutingTableOptions {
   // a key there.
   std::array<std::size_t, kLevels> bucket_size = {8, 8, 64};
   std::size_t replacements = 8;  // remembered per full bucket of level 0
+  // Of a full bucket of level 0 or 1, what insiders keep when others come.
+  double insider_share = 0.25;
   // Contacts of one /24 or /48 in a bucket (k * prefix_bucket_max / 8 if that is more) and at a level (k if
   // that is more).
   std::size_t prefix_bucket_max = 2;
@@ -65,11 +72,12 @@ class RoutingTable {
   RoutingTable(const NodeId& self, const RoutingTableOptions& options);
 
   // A contact answered us just now. `wanted`: the levels whose cluster it shares with us, level 0 always
-  // among them. Enters it at each of them where there is room (`added`: it was not in the table at all
-  // before), takes it out of those that it no longer shares, and otherwise remembers it as a replacement. A
-  // known contact that answers from another endpoint takes the new one only when it has been silent or
-  // suspect at the old one; it is then unproven, unmeasured and without token. A known contact that loses its
-  // last place is dropped, and the answer says why. A contact with a place at some level is no replacement.
+  // among them. Enters it at each of them where there is room, or an insider makes some (`added`: it was not
+  // in the table at all before), takes it out of those that it no longer shares, and otherwise remembers it
+  // as a replacement. A known contact that answers from another endpoint takes the new one only when it has
+  // been silent or suspect at the old one; it is then unproven, unmeasured and without token. A known contact
+  // that loses its last place is dropped, and the answer says why. A contact with a place at some level is no
+  // replacement.
   Admission answered(TimePoint now, const Contact& contact, LevelMask wanted,
                      const std::array<ClusterDescription, 2>& clusters);
   // Whether answered() would enter it, at whichever of those levels, or would if it were not there.
@@ -84,7 +92,8 @@ class RoutingTable {
   void remove(const NodeId& id);
   // Our cluster at `level` (1 or 2) is another now (zero: none): whoever said last that it is in `cluster`
   // stands there, as far as there is room, and nobody else. Who lost its last place by this takes one at
-  // level 0 if there is room, and is otherwise dropped and remembered as a replacement.
+  // level 0 if there is room, or an insider makes some, and is otherwise dropped and remembered as a
+  // replacement.
   void rebuild(Level level, const ClusterId& cluster);
 
   // Valid until the table changes.
@@ -132,10 +141,17 @@ class RoutingTable {
   std::size_t pick(Level level, const Key& target, std::size_t count, bool with_suspects, std::uint64_t limit,
                    Picked* picked) const;
   [[nodiscard]] int bucket_at(std::size_t index) const;
-  // Whether a contact of that bucket and group may enter at the level: `added`, or why not.
-  [[nodiscard]] Admission room_at(Level level, int bucket, AddressGroup group) const;
-  // The levels of `wanted` with room for it; `refusal`: why, if there is none.
-  [[nodiscard]] LevelMask room_in(LevelMask wanted, int bucket, AddressGroup group, Admission& refusal) const;
+  // Whether a contact of that bucket and group may enter at the level: `added`, or why not. `displaces`: an
+  // insider makes room for it.
+  [[nodiscard]] Admission room_at(Level level, bool displaces, int bucket, AddressGroup group) const;
+  // The levels of `wanted` with room for it, who stands at those of `standing` already; `refusal`: why, if
+  // there is none.
+  [[nodiscard]] LevelMask room_in(LevelMask wanted, LevelMask standing, int bucket, AddressGroup group,
+                                  Admission& refusal) const;
+  // The insider of the bucket that makes room: the one not heard for the longest time. kNowhere: there are no
+  // more than their share.
+  [[nodiscard]] std::size_t yielding(Level level, int bucket) const;
+  // Where the bucket is full, an insider yields.
   void enter(std::size_t index, LevelMask levels);
   void retreat(std::size_t index, LevelMask levels);
   void erase(std::size_t index);

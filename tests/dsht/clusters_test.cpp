@@ -3,6 +3,7 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <array>
 #include <cstring>
 
 #include "base/crypto.h"
@@ -201,6 +202,29 @@ TEST_CASE(
     node.members(cluster(0x40, 2), 8, 8, 0x20);
     node.run(10min);
     CHECK(node.changes.size() == 1);
+  }
+}
+
+TEST_CASE(
+    "what a node left for a better one it does not prefer again for half an hour, then 2 hours, then 8") {
+  Lone node;
+  // Of the two the one where we are not always seems much the larger.
+  std::vector<TimePoint> moved;
+  for (int minute = 0; minute < 15 * 60; ++minute) {
+    const bool in_first = node.clusters.id(2) == cluster(0x50).id;
+    node.members(cluster(0x50, in_first ? 4 : 8), 16, 16);
+    node.members(cluster(0x90, in_first ? 8 : 4), 16, 16, 0x20);
+    const std::size_t before = node.changes.size();
+    node.run(1min);
+    if (node.changes.size() > before) moved.push_back(node.now);
+  }
+  // The first joins, the second leaves what nobody left before.
+  REQUIRE(moved.size() == 7);
+  const std::array<Duration, 5> barred = {30min, 30min, 2h, 2h, 8h};
+  for (std::size_t i = 0; i < barred.size(); ++i) {
+    const Duration stayed = moved[i + 2] - moved[i + 1];
+    CHECK(stayed >= barred[i]);
+    CHECK(stayed < barred[i] + 15min);
   }
 }
 

@@ -262,6 +262,81 @@ TEST_CASE_FIXTURE(Fixture, "a bucket of level 2 holds 64, and 16 of a /24; a buc
   check_sums();
 }
 
+TEST_CASE_FIXTURE(Fixture,
+                  "of a full bucket insiders, which stand at an inner level besides, leave others all but a "
+                  "quarter, and stay in the table") {
+  std::vector<Contact> insiders;
+  for (int i = 0; i < 8; ++i) answered(insiders.emplace_back(fresh(0)), kLevel2, t0 + i * 1s);
+  // The one not heard for the longest time is the first to make room.
+  answered(insiders[0], kLevel2, t0 + 20s);
+  for (std::size_t i = 1; i <= 6; ++i) {
+    const Contact far = fresh(0);
+    CHECK(table.admission(far, kLevel0) == Admission::added);
+    CHECK(answered(far) == Admission::added);
+    CHECK(table.find(insiders[i].id)->levels == mask_of(2));
+  }
+  CHECK(table.find(insiders[0].id)->levels == kLevel2);
+  CHECK(table.find(insiders[7].id)->levels == kLevel2);
+  CHECK(table.size(0) == 8);
+  CHECK(table.size(2) == 8);
+  const Contact late = fresh(0);
+  CHECK(table.admission(late, kLevel0) == Admission::bucket_full);
+  CHECK(answered(late) == Admission::bucket_full);
+  check_sums();
+}
+
+TEST_CASE_FIXTURE(Fixture,
+                  "an insider takes an insider's place when it is new, later only one that is free") {
+  std::vector<Contact> insiders;
+  for (int i = 0; i < 8; ++i) answered(insiders.emplace_back(fresh(0)), kLevel2, t0 + i * 1s);
+  const Contact latecomer = fresh(0);
+  CHECK(answered(latecomer, kLevel2, t0 + 10s) == Admission::added);
+  CHECK(table.find(latecomer.id)->levels == kLevel2);
+  CHECK(table.find(insiders[0].id)->levels == mask_of(2));
+  CHECK(answered(insiders[0], kLevel2, t0 + 11s) == Admission::known);
+  CHECK(table.find(insiders[0].id)->levels == mask_of(2));
+  CHECK(table.size(0) == 8);
+  CHECK(table.size(2) == 9);
+  table.remove(latecomer.id);
+  answered(insiders[0], kLevel2, t0 + 12s);
+  CHECK(table.find(insiders[0].id)->levels == kLevel2);
+  check_sums();
+}
+
+TEST_CASE_FIXTURE(Fixture, "who stands at one level only makes room for nobody") {
+  for (int i = 0; i < 8; ++i) answered(fresh(0));
+  const Contact insider = fresh(0);
+  CHECK(answered(insider, kLevel2) == Admission::added);
+  CHECK(table.find(insider.id)->levels == mask_of(2));
+  CHECK(table.admission(fresh(0), kLevel0) == Admission::bucket_full);
+  for (int i = 0; i < 8; ++i) answered(fresh(1), kLevel2);
+  for (int i = 0; i < 56; ++i) answered(fresh(1), mask_of(2));
+  // Without a place further in, somebody of our cluster is no reason to give one up.
+  CHECK(table.admission(fresh(1), kLevel2) == Admission::bucket_full);
+  check_sums();
+}
+
+TEST_CASE_FIXTURE(Fixture, "at level 1 those of our level-2 cluster make room for those of level 1 alone") {
+  for (int i = 0; i < 8; ++i) answered(fresh(0), kAll);
+  const LevelMask both = kLevel0 | mask_of(1);
+  for (int i = 0; i < 6; ++i) CHECK(answered(fresh(0), both) == Admission::added);
+  CHECK(answered(fresh(0), both) == Admission::bucket_full);
+  CHECK(table.size(0) == 8);
+  CHECK(table.size(1) == 8);
+  CHECK(table.size(2) == 8);
+  CHECK(table.size() == 8 + 6);
+  check_sums();
+}
+
+TEST_CASE_FIXTURE(Fixture, "insiders make no room for more of a /24 than may enter") {
+  for (int i = 0; i < 8; ++i) answered(fresh(0), kLevel2);
+  for (std::uint8_t i = 0; i < 2; ++i)
+    CHECK(answered(at(in_bucket(0, random), IpAddress::v4(20, 9, 9, i))) == Admission::added);
+  CHECK(answered(at(in_bucket(0, random), IpAddress::v4(20, 9, 9, 9))) == Admission::prefix_full);
+  CHECK(answered(fresh(0)) == Admission::added);
+  check_sums();
+}
+
 TEST_CASE_FIXTURE(Fixture, "with another cluster a level is filled anew from what its members said last") {
   const Clusters ours{{{cluster(1), 5, 0}, {cluster(2), 3, 0}}};
   const Clusters theirs{{{cluster(1), 5, 0}, {cluster(7), 3, 0}}};
@@ -277,7 +352,8 @@ TEST_CASE_FIXTURE(Fixture, "with another cluster a level is filled anew from wha
   CHECK(table.find(a.id)->levels == (mask_of(0) | mask_of(1)));
   CHECK(table.find(b.id)->levels == kAll);
   CHECK(table.size(2) == 1);
-  CHECK(table.size() == 2 + 8);  // of the others those with a place at level 0 or 1 remain
+  // Of the others those remain that have a place at level 1, and those for whom these make room at level 0.
+  CHECK(table.size() == 2 + 8 + 6);
   CHECK(table.take_replacement(only_near[0].id).has_value());
   check_sums();
   table.rebuild(2, ClusterId{});

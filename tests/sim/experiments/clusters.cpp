@@ -94,13 +94,11 @@ Standing standing(Network& network, const dsht::ClusterOptions& options, Metro m
   return out;
 }
 
-// The clusters are as they were, and the tables tie both parts together again. Not with as many contacts as
-// before: while the metro was alone its buckets filled up with its own, and nobody who answers has to give
-// way.
+// The clusters are as they were, and the tables tie both parts together again.
 bool is_merged(const Standing& now, const Standing& before) {
   return now.in_main2 >= 0.9 * before.in_main2 && now.in_main1 >= 0.9 * before.in_main1 &&
-         now.outsiders >= 0.8 * before.outsiders && now.known1 >= 0.5 * before.known1 &&
-         now.known0 >= 0.5 * before.known0;
+         now.outsiders >= 0.8 * before.outsiders && now.known1 >= 0.8 * before.known1 &&
+         now.known0 >= 0.8 * before.known0;
 }
 
 void cut_and_heal(Network& network, const Settings& settings, const dsht::ClusterOptions& options,

@@ -11,7 +11,6 @@ using namespace std::chrono_literals;
 
 namespace {
 
-constexpr Duration kLookupsTake = 100s;
 constexpr Duration kBudget = 10s;  // as long as a walk may last: what is slow shall be seen to be slow
 
 struct Published {
@@ -87,8 +86,7 @@ void lookups(Network& network, Gets& gets, const std::vector<Published>& publish
     while (asker == p.host) asker = some_host(network);
     if (holders && !holders->exists_for(asker, p.key)) continue;
     ask(network, gets, asker, p.key, kBudget, value_of(p.host, p.key));
-    // As long at every size: tables recover while lookups go on.
-    advance(network, kLookupsTake / published.size(), doing);
+    advance(network, 20ms, doing);
   }
   advance(network, kBudget, doing);
 }
@@ -96,11 +94,11 @@ void lookups(Network& network, Gets& gets, const std::vector<Published>& publish
 void mass_death(const Settings& settings, Report& report, double share, double success,
                 std::uint64_t variant) {
   const std::size_t nodes = settings.nodes_or(1000, 120);
-  const std::size_t values = settings.small ? 200 : 5000;
+  constexpr std::size_t kValues = 5000;
   Network network = settings.network({.loss = 0.002}, variant);
   form(network, settings.node_options(), nodes, 10min, settings.small ? 10min : 50min);
   const std::string percent = std::to_string(static_cast<int>(100 * share)) + " % die: ";
-  const std::vector<Published> published = publish(network, values, 4h);
+  const std::vector<Published> published = publish(network, kValues, 4h);
   Gets healthy;
   lookups(network, healthy, published, false, "lookups, all alive");
   for (std::size_t i = 0; i < static_cast<std::size_t>(share * static_cast<double>(nodes)); ++i) {
