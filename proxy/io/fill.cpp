@@ -10,6 +10,7 @@
 #include "proxy/http/fields.h"
 #include "proxy/io/messages.h"
 #include "proxy/io/pointer.h"
+#include "proxy/rules/storing.h"
 #include "proxy/rules/vary.h"
 
 namespace reef::proxy {
@@ -376,6 +377,7 @@ bool Fill::begin_body(Attempt& attempt, Received received, bool shared) {
   published->forward = forward_;
   head_ = std::move(published);
   if (!shared && !alone_) {
+    if (rules::ends_stored(head_->head.status)) host_.forget_stored(*request_);
     if (head_->head.status < 500) host_.remember_unshared(*request_);
     if (announced_) host_.index()->withdraw(host_.key_of(request_->plain_url));
     announced_ = false;
@@ -510,13 +512,21 @@ void Fill::not_modified(const http::ResponseHead& head) {
   result.source = SourceKind::origin;
   result.forward = forward_;
   result.origin_status = 304;
-  result.object = freshened(*stale_, head, *request_, host_.options(), asked_at_, host_.wall_now());
-  if (result.object == nullptr) {
+  result.first = request_->exchange;
+  Freshened fresh = freshened(*stale_, head, *request_, host_.options(), asked_at_, host_.wall_now());
+  if (fresh.object == nullptr) {
     // It confirms something that we do not have: nothing may be updated by it.
     return fail(502, "The origin server confirmed another version than the one that was asked for.");
   }
-  host_.store().update_head(host_.store().hasher()(result.object->head.url), result.object);
-  host_.renew_pointer(*request_, result.object);
+  result.object = std::move(fresh.object);
+  result.shared = fresh.storable;
+  if (result.shared) {
+    host_.store().update_head(host_.store().hasher()(result.object->head.url), result.object);
+    host_.renew_pointer(*request_, result.object);
+  } else {
+    host_.forget_stored(*request_);
+    host_.remember_unshared(*request_);
+  }
   end(std::move(result));
 }
 

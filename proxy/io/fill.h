@@ -59,6 +59,8 @@ struct FillResult {
   // error.
   std::shared_ptr<const Object> object;
   std::shared_ptr<const Object> variant_index;  // to be kept under the plain URL, where `object` varies
+  bool shared = true;  // false: `object` is the answer to `first` only, and not to be kept
+  ExchangeId first = ExchangeId::none;
   SourceKind source = SourceKind::origin;
   rules::Forward forward = rules::Forward::uri_miss;
   int origin_status = 0;  // what the origin said; 0: nothing
@@ -88,6 +90,8 @@ class FillHost {
   // The origin (or this URL there) is not to be asked for a while.
   virtual void remember_failure(const RequestInfo& request, bool whole_origin, int status,
                                 const std::string& why) = 0;
+  // What is stored for the request is no longer what the origin says.
+  virtual void forget_stored(const RequestInfo& request) = 0;
   // Nobody can share what this URL yields.
   virtual void remember_unshared(const RequestInfo& request) = 0;
 

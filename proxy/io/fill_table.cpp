@@ -238,10 +238,25 @@ void FillTable::refuse(const std::shared_ptr<const RequestInfo>& request, int st
                     });
 }
 
-void FillTable::forget(const UrlHash& hash, const std::string& url) {
+void FillTable::drop(const UrlHash& hash, const std::string& url) {
   parts_.ram.erase(hash, url);
-  parts_.store.remove(hash);
   keeper_.drop(hash);
+}
+
+void FillTable::forget_stored(const RequestInfo& request) {
+  parts_.store.remove(request.hash);
+  if (parts_.index != nullptr && request.hash == request.plain_hash)
+    parts_.index->withdraw(parts_.key_of(request.plain_url));
+  for (std::size_t worker = 0; worker < parts_.links.count(); ++worker) {
+    parts_.links.send(worker, [hash = request.hash, url = request.url](const WorkerPort& to) {
+      to.fills->drop(hash, url);
+    });
+  }
+}
+
+void FillTable::forget(const UrlHash& hash, const std::string& url) {
+  drop(hash, url);
+  parts_.store.remove(hash);
   if (parts_.index != nullptr) parts_.index->withdraw(parts_.key_of(url));
   if (Entry* entry = entry_of(hash)) {
     entry->forgotten = true;
@@ -343,7 +358,7 @@ void FillTable::on_fill_end(Fill& fill, FillResult result) {
     by_key_.erase(mapped);
   }
   parts_.stats.fills_open.set(entries_.size());
-  const bool keep = result.object != nullptr && !result.stale_for_error && !entry.forgotten;
+  const bool keep = result.object != nullptr && result.shared && !result.stale_for_error && !entry.forgotten;
   if (keep) keep_in_memory(parts_.ram, parts_.store.hasher(), result);
   if (entry.forgotten && result.object != nullptr)
     forget(fill.request().plain_hash, fill.request().plain_url);

@@ -47,6 +47,9 @@ class FillTable final : public FillHost {
   // Forgets a URL here, also what a running fill is about to store.
   void forget(const UrlHash& hash, const std::string& url);
 
+  // Forgets one object here, and nothing of what is under way.
+  void drop(const UrlHash& hash, const std::string& url);
+
   void set_index_budget(Duration budget) { index_budget_ = budget; }
   // Options::peers.advertise has changed: what may be connected to follows from it.
   void on_own_endpoint();
@@ -63,6 +66,7 @@ class FillTable final : public FillHost {
                         const std::string& why) override {
     gate_.remember_failure(request, whole_origin, status, why);
   }
+  void forget_stored(const RequestInfo& request) override;
   void remember_unshared(const RequestInfo& request) override { gate_.remember_unshared(request); }
   void renew_pointer(const RequestInfo& request, const std::shared_ptr<const Object>& object) override;
   [[nodiscard]] EventLoop& loop() override { return parts_.loop; }

@@ -341,11 +341,7 @@ void Front::wait_for(Exchange& exchange, const std::shared_ptr<const RequestInfo
 void Front::take_head(Exchange& exchange, const std::shared_ptr<const RequestInfo>& request,
                       const FillHead& head) {
   const bool is_first = head.first == request->exchange;
-  if (!head.shared && !is_first) {
-    if (request->only_if_cached) return answer_error(exchange, 504, "This proxy has no copy of the object.");
-    parts_.stats.passed.add();
-    return go_alone(request, rules::Forward::uri_miss);
-  }
+  if (!head.shared && !is_first) return look_elsewhere(exchange, request);
   if (!is_first && !matches_variant(*request, head)) {
     return ask_for_variant(request, head.vary_names, head.generation);
   }
@@ -355,6 +351,13 @@ void Front::take_head(Exchange& exchange, const std::shared_ptr<const RequestInf
   const auto alone = follows_.find(key);
   const auto follow = alone != follows_.end() ? alone : follows_.find(request->hash);
   if (follow != follows_.end()) follow->second.reading.push_back(request->exchange);
+}
+
+// What others wait for turned out to be for one client alone.
+void Front::look_elsewhere(Exchange& exchange, const std::shared_ptr<const RequestInfo>& request) {
+  if (request->only_if_cached) return answer_error(exchange, 504, "This proxy has no copy of the object.");
+  parts_.stats.passed.add();
+  go_alone(request, rules::Forward::uri_miss);
 }
 
 // The request is for another variant than the one at hand: it starts anew under that variant's key.
@@ -513,6 +516,10 @@ void Front::on_fill_end(const UrlHash& key, const FillResult& result, bool keep)
     if (exchange == nullptr) continue;
     if (result.object == nullptr) {
       answer_error(*exchange, result.status, result.why, result.retry_after);
+      continue;
+    }
+    if (!result.shared && request->exchange != result.first) {
+      look_elsewhere(*exchange, request);
       continue;
     }
     const bool validated = result.origin_status == 304;

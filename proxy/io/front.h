@@ -111,6 +111,7 @@ class Front {
                                                      const Lookup& lookup) const;
   void wait_for(Exchange& exchange, const std::shared_ptr<const RequestInfo>& request);
   void take_head(Exchange& exchange, const std::shared_ptr<const RequestInfo>& request, const FillHead& head);
+  void look_elsewhere(Exchange& exchange, const std::shared_ptr<const RequestInfo>& request);
   void ask_for_variant(const std::shared_ptr<const RequestInfo>& request, const std::string& vary_names,
                        std::int64_t generation);
   [[nodiscard]] const std::shared_ptr<const Object>* find_variant(const Object& index,

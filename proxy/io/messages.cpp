@@ -170,10 +170,9 @@ Received receive(const RequestInfo& request, const Options& options, const http:
   return received;
 }
 
-std::shared_ptr<const Object> freshened(const Object& stored, const http::ResponseHead& head,
-                                        const RequestInfo& request, const Options& options, WallTime asked,
-                                        WallTime received_at) {
-  if (!rules::is_about_stored(head, stored.head.etag, stored.head.last_modified)) return nullptr;
+Freshened freshened(const Object& stored, const http::ResponseHead& head, const RequestInfo& request,
+                    const Options& options, WallTime asked, WallTime received_at) {
+  if (!rules::is_about_stored(head, stored.head.etag, stored.head.last_modified)) return {};
   const rules::Options& rules = rules_of(options, request.to->mode);
   ObjectHead merged = stored.head;
   merged.fields.clear();
@@ -191,7 +190,7 @@ std::shared_ptr<const Object> freshened(const Object& stored, const http::Respon
   if (const auto etag = http::find_line(merged.fields, "ETag"); !etag.empty()) merged.etag = etag;
   if (const auto time = http::find_line(merged.fields, "Last-Modified"); !time.empty())
     merged.last_modified = time;
-  return with_head(stored, std::move(merged));
+  return {with_head(stored, std::move(merged)), policy.has_value()};
 }
 
 bool may_serve_stale_for_error(const Object& stored, const Options& options, rules::Mode mode, WallTime now,

@@ -55,10 +55,14 @@ struct Received {
 [[nodiscard]] Received receive(const RequestInfo& request, const Options& options,
                                const http::ResponseHead& head, WallTime asked, WallTime received, bool alone);
 
-// `stored` under the fields of a 304 (RFC 9111 §3.2); null where the 304 is about something else (§4.3.4).
-[[nodiscard]] std::shared_ptr<const Object> freshened(const Object& stored, const http::ResponseHead& head,
-                                                      const RequestInfo& request, const Options& options,
-                                                      WallTime asked, WallTime received);
+// `stored` under the fields of a 304 (RFC 9111 §3.2).
+struct Freshened {
+  std::shared_ptr<const Object> object;  // null where the 304 is about something else (§4.3.4)
+  bool storable = false;                 // false: the 304 forbids to keep and to share it from now on
+};
+[[nodiscard]] Freshened freshened(const Object& stored, const http::ResponseHead& head,
+                                  const RequestInfo& request, const Options& options, WallTime asked,
+                                  WallTime received);
 
 // `status`: what the origin answered; 0: it could not be reached.
 [[nodiscard]] bool may_serve_stale_for_error(const Object& stored, const Options& options, rules::Mode mode,

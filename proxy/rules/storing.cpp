@@ -240,6 +240,8 @@ void append_stored_fields(std::string& out, const http::ResponseHead& response,
   });
 }
 
+bool ends_stored(int status) { return status >= 200 && status < 500 && status != 429; }
+
 bool invalidates(std::string_view method, int status) {
   return !http::is_safe_method(method) && status >= 200 && status < 400;
 }

@@ -22,3 +22,8 @@ TEST_CASE(
   for (const int status : {100, 103, 199, 400, 404, 499, 500, 503, 599})
     CHECK_FALSE(invalidates("POST", status));
 }
+
+TEST_CASE("a newer answer ends what is stored, a failure does not (RFC 9111 §3, §4.3.3)") {
+  for (const int status : {200, 204, 301, 401, 403, 404, 410}) CHECK(ends_stored(status));
+  for (const int status : {103, 429, 500, 502, 503, 504, 599}) CHECK_FALSE(ends_stored(status));
+}
