@@ -375,6 +375,7 @@ bool Fill::begin_body(Attempt& attempt, Received received, bool shared) {
   published->first = request_->exchange;
   published->source = source_;
   published->forward = forward_;
+  published->has_age = received.has_age;
   head_ = std::move(published);
   if (!shared && !alone_) {
     if (rules::ends_stored(head_->head.status)) host_.forget_stored(*request_);

@@ -50,6 +50,7 @@ struct FillHead {
   ExchangeId first = ExchangeId::none;
   SourceKind source = SourceKind::origin;
   rules::Forward forward = rules::Forward::uri_miss;
+  bool has_age = false;  // it came with one
 };
 
 struct Received;

@@ -565,9 +565,10 @@ void Front::answer_object(Exchange& exchange, const Asked& asked, const Object& 
 void Front::answer_from_fill(Exchange& exchange, const RequestInfo& request, const FillHead& head,
                              bool collapsed) {
   Lines lines;
-  const auto age = whole_seconds(rules::current_age(head.head.policy, wall_now()));
-  // An answer fresh from its origin carries the Age that it came with, if any (RFC 9111 §5.1).
-  if (age > 0 || head.source == SourceKind::peer) lines.add("Age: ").add(age).add("\r\n");
+  // Who caused the fetch is told an Age where there was one: its answer is the origin's own, however old its
+  // Date and slow its head. Others, peers too, share what is being stored (RFC 9111 §5.1).
+  if (head.has_age || collapsed || request.from_peer)
+    lines.add("Age: ").add(whole_seconds(rules::current_age(head.head.policy, wall_now()))).add("\r\n");
   if (request.from_peer) {
     lines.add(kPeerField).add(": ").add(parts_.options.peers.network).add("\r\n");
   } else {

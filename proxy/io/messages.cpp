@@ -165,6 +165,7 @@ Received receive(const RequestInfo& request, const Options& options, const http:
     received.head.url = variant_key(request.plain_url, received.vary_names, received.generation,
                                     request.head().fields, request.to->mode);
   }
+  received.has_age = http::find(response.fields, "Age").has_value();
   received.head.etag = http::find(response.fields, "ETag").value_or("");
   received.head.last_modified = http::find(response.fields, "Last-Modified").value_or("");
   return received;

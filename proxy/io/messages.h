@@ -50,6 +50,7 @@ struct Received {
   std::optional<std::uint64_t> length;  // Content-Length
   std::string vary_names;               // what it varies by; empty: nothing
   std::int64_t generation = 0;          // of the variant index it belongs to
+  bool has_age = false;                 // it came with an Age field
 };
 // `alone`: the answer to the client's own request; otherwise to a GET of ours.
 [[nodiscard]] Received receive(const RequestInfo& request, const Options& options,

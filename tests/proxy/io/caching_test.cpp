@@ -69,3 +69,37 @@ TEST_CASE("an origin that fails, or has had enough, does not end what is stored 
     CHECK(site.get("/a", kOnlyIfCached).body == "old");
   }
 }
+
+TEST_CASE("a miss shows an Age only where its origin sent one (RFC 9111 §5.1)") {
+  Site site;
+  site.origin.set("/old",
+                  {.fields = "Cache-Control: max-age=999999999\r\nDate: Sun, 01 Nov 2020 01:00:00 GMT\r\n"});
+  CHECK(site.get("/old").field("Age").empty());
+  CHECK(std::stol("0" + site.get("/old").field("Age")) > 100'000'000);
+  site.origin.set("/slow", {.head_delay = 1100ms});
+  CHECK(site.get("/slow").field("Age").empty());
+  CHECK(std::stol("0" + site.get("/slow").field("Age")) >= 1);
+  for (const char* directive : {"max-age=300", "no-store"}) {
+    CAPTURE(directive);
+    site.origin.set("/aged", {.fields = "Age: 55\r\nCache-Control: " + std::string(directive) + "\r\n"});
+    CHECK(site.get("/aged", "Cache-Control: no-cache\r\n").field("Age") == "55");
+  }
+}
+
+TEST_CASE("every answer from what is stored has one Age: 200, 206, 304 and HEAD (RFC 9111 §5.1)") {
+  Site site;
+  site.origin.set("/a",
+                  {.fields = "Cache-Control: max-age=300\r\nAge: 20\r\n", .body = "0123", .etag = "\"1\""});
+  CHECK(site.get("/a").field("Age") == "20");
+  const auto check = [](const Answer& answer, int status) {
+    CAPTURE(answer.head);
+    CHECK(answer.status == status);
+    CHECK(answer.field("Age").starts_with("2"));
+    CHECK(answer.head.find("Age: ") == answer.head.rfind("Age: "));
+  };
+  check(site.get("/a"), 200);
+  check(site.get("/a", "Range: bytes=1-2\r\n"), 206);
+  check(site.get("/a", "If-None-Match: \"1\"\r\n"), 304);
+  check(site.ask("HEAD", "/a"), 200);
+  CHECK(site.origin.count("/a") == 1);
+}
