@@ -7,6 +7,7 @@
 
 #include "base/check.h"
 #include "base/io/log.h"
+#include "proxy/http/builder.h"
 #include "proxy/http/fields.h"
 #include "proxy/io/messages.h"
 #include "proxy/io/pointer.h"
@@ -120,6 +121,8 @@ Fill::Fill(FillHost& host, FillId id, std::shared_ptr<const RequestInfo> request
       stale_(std::move(stale)),
       alone_(alone),
       forward_(forward),
+      conditional_(!alone && stale_ == nullptr && request_->to->mode == rules::Mode::site &&
+                   !client_validators(request_->head().fields).empty()),
       timer_(host.loop(), [this] { check_time(); }) {}
 
 Fill::~Fill() {
@@ -263,7 +266,10 @@ FetchRequest Fill::origin_request(std::vector<Endpoint> addresses) const {
   request.host_field = request_->to->authority;
   request.target = request_->path_query;
   request.method = method();
-  request.fields = origin_fields(*request_, host_.options(), alone_, stale_.get());
+  const ClientConditions conditions = alone_         ? ClientConditions::all
+                                      : conditional_ ? ClientConditions::validators
+                                                     : ClientConditions::none;
+  request.fields = origin_fields(*request_, host_.options(), conditions, stale_.get());
   request.addresses = std::move(addresses);
   request.connect_timeout = limits.connect_timeout;
   request.head_timeout = limits.head_timeout;
@@ -330,6 +336,8 @@ bool Fill::on_origin_head(Attempt& attempt, const http::ResponseHead& head) {
       return true;
     }
   }
+  // Not modified, which nobody asked about.
+  if (head.status == 304 && !alone_ && !conditional_) return false;
   Received received = receive(*request_, host_.options(), head, asked_at_, host_.wall_now(), alone_);
   if (!received.valid) return false;
   source_ = SourceKind::origin;
@@ -376,8 +384,12 @@ bool Fill::begin_body(Attempt& attempt, Received received, bool shared) {
   published->source = source_;
   published->forward = forward_;
   published->has_age = received.has_age;
+  // Where it varies, who else it is for cannot be known: nothing of the kind is stored.
+  if (conditional_ && published->head.status == 304 &&
+      http::find_line(published->head.fields, "Vary").empty())
+    published->validators = client_validators(request_->head().fields);
   head_ = std::move(published);
-  if (!shared && !alone_) {
+  if (!shared && !alone_ && head_->head.status != 304) {
     if (rules::ends_stored(head_->head.status)) host_.forget_stored(*request_);
     if (head_->head.status < 500) host_.remember_unshared(*request_);
     if (announced_) host_.index()->withdraw(host_.key_of(request_->plain_url));

@@ -50,7 +50,8 @@ struct FillHead {
   ExchangeId first = ExchangeId::none;
   SourceKind source = SourceKind::origin;
   rules::Forward forward = rules::Forward::uri_miss;
-  bool has_age = false;  // it came with one
+  bool has_age = false;    // it came with one
+  std::string validators;  // with 304: client_validators() of the request that it answers
 };
 
 struct Received;
@@ -184,6 +185,7 @@ class Fill {
   const std::shared_ptr<const Object> stale_;
   const bool alone_;
   const rules::Forward forward_;
+  const bool conditional_;  // the first client's own validators go to the origin
   WallTime asked_at_{};
 
   bool announced_ = false;

@@ -72,7 +72,7 @@ RequestMarks marks_of(http::FieldsView fields) {
         break;
       case 8:
         marks.loop |= is("CDN-Loop");
-        marks.conditional |= is("If-Match");
+        marks.precondition |= is("If-Match");
         break;
       case 9:
         marks.peer |= is(kPeerField);
@@ -88,7 +88,7 @@ RequestMarks marks_of(http::FieldsView fields) {
         marks.conditional |= is("If-Modified-Since");
         break;
       case 19:
-        marks.conditional |= is("If-Unmodified-Since");
+        marks.precondition |= is("If-Unmodified-Since");
         break;
       default:
         break;
@@ -146,6 +146,12 @@ void Front::on_request(Exchange& exchange, const http::RequestHead& head, const 
   const auto* found = readable ? parts_.ram.find(lookup.hash, lookup.url) : nullptr;
   if (found != nullptr && (*found)->head.policy.has(rules::CachePolicy::kVariantIndex)) {
     found = find_variant(**found, head, to->mode, lookup);
+  }
+  // Not a cache's to judge (RFC 9111 §4.3.2). In Coralized mode no such field reaches an origin, and they may
+  // be ignored (RFC 9110 §13.1.1).
+  if (marks.precondition && readable && to->mode == rules::Mode::site) {
+    return pass_to_origin(exchange, head, marks, body, to, lookup,
+                          found != nullptr ? rules::Forward::request : rules::Forward::uri_miss);
   }
   if (found == nullptr) return answer_miss(exchange, head, marks, body, to, lookup);
 
@@ -299,13 +305,30 @@ std::shared_ptr<RequestInfo> Front::info_of(const http::RequestHead& head,
   return info;
 }
 
-void Front::answer_miss(Exchange& exchange, const http::RequestHead& head, const RequestMarks& marks,
-                        const RequestBody& body, const std::shared_ptr<const Destination>& to,
-                        const Lookup& lookup) {
+// The request goes to the origin as it is, and its answer to this client alone.
+void Front::pass_to_origin(Exchange& exchange, const http::RequestHead& head, const RequestMarks& marks,
+                           const RequestBody& body, const std::shared_ptr<const Destination>& to,
+                           const Lookup& lookup, rules::Forward forward) {
+  if (marks.directives && forward != rules::Forward::method && says_only_if_cached(head.fields)) {
+    return answer_error(exchange, 504, "What this proxy has may not answer the request.");
+  }
   const auto info = info_of(head, to, lookup);
   info->exchange = exchange.id();
   info->has_body = body.present;
   info->body_bytes = body.length;
+  parts_.stats.passed.add();
+  go_alone(info, forward);
+}
+
+void Front::answer_miss(Exchange& exchange, const http::RequestHead& head, const RequestMarks& marks,
+                        const RequestBody& body, const std::shared_ptr<const Destination>& to,
+                        const Lookup& lookup) {
+  const bool readable = head.method == "GET" || head.method == "HEAD";
+  if (!readable || body.present) {
+    return pass_to_origin(exchange, head, marks, body, to, lookup, rules::Forward::method);
+  }
+  const auto info = info_of(head, to, lookup);
+  info->exchange = exchange.id();
   info->only_if_cached = marks.directives && says_only_if_cached(head.fields);
   if (marks.peer) {
     const PeerMark mark = peer_mark(head.fields, parts_.options.peers);
@@ -314,11 +337,6 @@ void Front::answer_miss(Exchange& exchange, const http::RequestHead& head, const
     if (mark.from && mark.from->address == exchange.client().address) info->peer = mark.from;
     info->only_if_cached |= mark.present;
     if (mark.present) parts_.stats.peer_requests.add();
-  }
-  const bool readable = head.method == "GET" || head.method == "HEAD";
-  if (!readable || body.present) {
-    parts_.stats.passed.add();
-    return go_alone(info, rules::Forward::method);
   }
   wait_for(exchange, info);
 }
@@ -341,7 +359,18 @@ void Front::wait_for(Exchange& exchange, const std::shared_ptr<const RequestInfo
 void Front::take_head(Exchange& exchange, const std::shared_ptr<const RequestInfo>& request,
                       const FillHead& head) {
   const bool is_first = head.first == request->exchange;
-  if (!head.shared && !is_first) return look_elsewhere(exchange, request);
+  if (!is_first && head.head.status == 304) {
+    // Not modified for the first one's validators: for the same ones, and of no use to others.
+    const std::string validators = client_validators(request->head().fields);
+    if (validators.empty()) {
+      if (const auto follow = follows_.find(request->hash); follow != follows_.end())
+        follow->second.waiting.push_back(request);  // until that fill has ended
+      return;
+    }
+    if (validators != head.validators) return look_elsewhere(exchange, request);
+  } else if (!head.shared && !is_first) {
+    return look_elsewhere(exchange, request);
+  }
   if (!is_first && !matches_variant(*request, head)) {
     return ask_for_variant(request, head.vary_names, head.generation);
   }
@@ -511,9 +540,14 @@ void Front::on_fill_end(const UrlHash& key, const FillResult& result, bool keep)
   on_fill_grew(key);
   const auto node = follows_.extract(key);
   if (node.empty()) return;
+  const bool to_ask_again = node.mapped().head != nullptr && node.mapped().head->head.status == 304;
   for (const auto& request : node.mapped().waiting) {
     Exchange* exchange = find_(request->exchange);
     if (exchange == nullptr) continue;
+    if (to_ask_again) {
+      wait_for(*exchange, request);
+      continue;
+    }
     if (result.object == nullptr) {
       answer_error(*exchange, result.status, result.why, result.retry_after);
       continue;

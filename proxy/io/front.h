@@ -28,7 +28,8 @@ struct FrontParts {
 
 // Which of a request's fields need a closer look, found in one pass.
 struct RequestMarks {
-  bool conditional = false;  // If-None-Match, If-Modified-Since
+  bool conditional = false;   // If-None-Match, If-Modified-Since
+  bool precondition = false;  // If-Match, If-Unmodified-Since: the origin's to judge
   bool range = false;
   bool directives = false;  // Cache-Control, Pragma, Authorization
   bool peer = false;        // Reef-Peer
@@ -103,6 +104,9 @@ class Front {
   [[nodiscard]] bool refuse_by_policy(Exchange& exchange, const http::RequestHead& head,
                                       const RequestMarks& marks, const Destination& to,
                                       const RequestBody& body, std::string_view path_query);
+  void pass_to_origin(Exchange& exchange, const http::RequestHead& head, const RequestMarks& marks,
+                      const RequestBody& body, const std::shared_ptr<const Destination>& to,
+                      const Lookup& lookup, rules::Forward forward);
   void answer_miss(Exchange& exchange, const http::RequestHead& head, const RequestMarks& marks,
                    const RequestBody& body, const std::shared_ptr<const Destination>& to,
                    const Lookup& lookup);

@@ -29,6 +29,11 @@ std::vector<http::Field> unmarked(http::FieldsView fields) {
   return out;
 }
 
+bool is_validator(std::string_view name) {
+  return http::equal_ignoring_case(name, "If-None-Match") ||
+         http::equal_ignoring_case(name, "If-Modified-Since");
+}
+
 std::string line(std::string_view name, std::string_view value) { return fmt::format("{}: {}", name, value); }
 
 }  // namespace
@@ -81,8 +86,16 @@ std::vector<std::string> peer_fields(const RequestInfo& request, const Options& 
   return out;
 }
 
-std::vector<std::string> origin_fields(const RequestInfo& request, const Options& options, bool alone,
-                                       const Object* stale) {
+std::string client_validators(http::FieldsView fields) {
+  std::string out;
+  for (const http::Field& field : fields) {
+    if (is_validator(field.name)) out.append(field.name).append(": ").append(field.value).append("\r\n");
+  }
+  return out;
+}
+
+std::vector<std::string> origin_fields(const RequestInfo& request, const Options& options,
+                                       ClientConditions conditions, const Object* stale) {
   const http::FieldsView fields = request.head().fields;
   const bool coralized = request.to->mode == rules::Mode::coralized;
   const http::EndToEnd end_to_end(fields);
@@ -96,8 +109,10 @@ std::vector<std::string> origin_fields(const RequestInfo& request, const Options
     // Made anew below, with what came in front.
     if (http::equal_ignoring_case(name, "CDN-Loop") || http::equal_ignoring_case(name, "Via")) continue;
     if (rules::is_client_condition(name)) {
-      // Conditions and ranges are the client's own: they pass only where the answer is for it alone.
-      if (alone) out.push_back(line(name, field.value));
+      if (conditions == ClientConditions::all ||
+          (conditions == ClientConditions::validators && is_validator(name))) {
+        out.push_back(line(name, field.value));
+      }
       continue;
     }
     if (coralized ? !http::is_coralized_request_field(name) : !http::is_site_request_field(name)) continue;
@@ -246,7 +261,7 @@ bool may_share(const RequestInfo& request) {
   if (request.to->mode == rules::Mode::coralized) return true;
   const http::FieldsView fields = request.head().fields;
   return !http::find(fields, "Authorization") && !rules::parse_request_directives(fields).no_store &&
-         !http::find(fields, "If-Match") && !http::find(fields, "If-Unmodified-Since");
+         !rules::has_origin_precondition(fields);
 }
 
 bool invalidates(std::string_view method, int status) { return rules::invalidates(method, status); }

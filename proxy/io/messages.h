@@ -37,10 +37,17 @@ struct PeerMark {
 [[nodiscard]] std::string peer_host(const RequestInfo& request, const names::Names& names);
 [[nodiscard]] std::vector<std::string> peer_fields(const RequestInfo& request, const Options& options);
 
-// Fields of a request to the origin. `alone`: on behalf of one client, whose own conditions and ranges pass.
-// `stale`: the stored response to validate, or null.
+// Which of a client's own conditions go to the origin.
+enum class ClientConditions : std::uint8_t {
+  none,
+  validators,  // If-None-Match, If-Modified-Since: nothing is stored that they could be judged by
+  all,         // and ranges: the answer is for this client alone
+};
+// Fields of a request to the origin. `stale`: the stored response to validate, or null.
 [[nodiscard]] std::vector<std::string> origin_fields(const RequestInfo& request, const Options& options,
-                                                     bool alone, const Object* stale);
+                                                     ClientConditions conditions, const Object* stale);
+// The lines of If-None-Match and If-Modified-Since, to be compared; empty: there are none.
+[[nodiscard]] std::string client_validators(http::FieldsView fields);
 
 struct Received {
   bool valid = false;          // may be passed on

@@ -103,3 +103,58 @@ TEST_CASE("every answer from what is stored has one Age: 200, 206, 304 and HEAD 
   check(site.ask("HEAD", "/a"), 200);
   CHECK(site.origin.count("/a") == 1);
 }
+
+TEST_CASE("If-Match and If-Unmodified-Since reach the origin, whatever is stored (RFC 9111 §4.3.2)") {
+  Site site;
+  site.origin.set("/a", {.body = "abc", .etag = "\"1\""});
+  CHECK(site.get("/a").status == 200);
+  site.origin.set("/a", {.status = 412, .fields = "", .body = "no"});
+  for (const char* condition : {"If-Match: \"9\"", "If-Unmodified-Since: Sun, 01 Nov 2020 01:00:00 GMT"}) {
+    CAPTURE(condition);
+    const Answer answer = site.get("/a", std::string(condition) + "\r\n");
+    CHECK(answer.status == 412);
+    CHECK(says(answer, "fwd=request; fwd-status=412"));
+    CHECK(site.origin.last("/a").find(condition) != std::string::npos);
+    CHECK(site.get("/a", std::string(condition) + "\r\nCache-Control: only-if-cached\r\n").status == 504);
+  }
+  CHECK(site.ask("HEAD", "/a", "If-Match: \"9\"\r\n").status == 412);
+  CHECK(site.get("/a").body == "abc");
+}
+
+TEST_CASE("without a stored answer the client's validators go to the origin as they are (RFC 9111 §4.3.2)") {
+  Site site;
+  site.origin.set("/a", {.body = "abc", .etag = "unquoted"});
+  const Answer same = site.get("/a", "If-None-Match: unquoted\r\nRange: bytes=0-1\r\n");
+  CHECK(same.status == 304);
+  CHECK(same.field("ETag") == "unquoted");
+  CHECK(says(same, "fwd=uri-miss; fwd-status=304"));
+  CHECK_FALSE(says(same, "stored"));
+  CHECK(site.origin.last("/a").find("\r\nIf-None-Match: unquoted\r\n") != std::string::npos);
+  CHECK(site.origin.last("/a").find("\r\nRange:") == std::string::npos);
+  // What the origin sends after all is stored for everybody.
+  CHECK(site.get("/a", "If-None-Match: \"0\"\r\n").body == "abc");
+  CHECK(is_hit(site.get("/a")));
+  CHECK(site.origin.count("/a") == 2);
+}
+
+TEST_CASE("a 304 for the first client's validators: the same ones share it, others ask for themselves") {
+  Site site;
+  site.origin.set("/a", {.body = "abc", .head_delay = 500ms, .etag = "\"1\""});
+  const auto ask = [&](const std::string& fields) {
+    auto client = std::make_unique<Client>(site.node->port());
+    client->send(Site::request("GET", "/a", fields));
+    return client;
+  };
+  const auto first = ask("If-None-Match: \"1\"\r\n");
+  site.await_requests("/a", 1);
+  const auto same = ask("If-None-Match: \"1\"\r\n");
+  const auto other = ask("If-None-Match: \"0\"\r\n");
+  const auto plain = ask("");
+  const auto plain_too = ask("");
+  CHECK(first->read_answer().status == 304);
+  CHECK(same->read_answer().status == 304);
+  CHECK(other->read_answer().body == "abc");
+  CHECK(plain->read_answer().body == "abc");
+  CHECK(plain_too->read_answer().body == "abc");
+  CHECK(site.origin.count("/a") == 3);
+}
