@@ -285,11 +285,11 @@ void FillTable::on_fill_head(Fill& fill, std::shared_ptr<const FillHead> head) {
   if (found == entries_.end()) return;
   const RequestInfo& request = fill.request();
   // RFC 9111 §4.4: before the client sees the answer.
-  if (fill.is_alone() && invalidates(request.head().method, head->head.status)) {
-    for (std::size_t worker = 0; worker < parts_.links.count(); ++worker) {
-      parts_.links.send(worker, [hash = request.plain_hash, url = request.plain_url](const WorkerPort& to) {
-        to.fills->forget(hash, url);
-      });
+  if (fill.is_alone()) {
+    for (const std::string& url : invalidated_urls(request, head->head)) {
+      const UrlHash hash = parts_.store.hasher()(url);
+      for (std::size_t worker = 0; worker < parts_.links.count(); ++worker)
+        parts_.links.send(worker, [hash, url](const WorkerPort& to) { to.fills->forget(hash, url); });
     }
   }
   found->second.untold_head = std::move(head);

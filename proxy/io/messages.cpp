@@ -10,7 +10,9 @@
 #include "proxy/http/forward.h"
 #include "proxy/http/message.h"
 #include "proxy/http/range.h"
+#include "proxy/names/target.h"
 #include "proxy/rules/conditional.h"
+#include "proxy/rules/invalidation.h"
 #include "proxy/rules/reuse.h"
 #include "proxy/rules/status.h"
 #include "proxy/rules/storing.h"
@@ -264,7 +266,25 @@ bool may_share(const RequestInfo& request) {
          !rules::has_origin_precondition(fields);
 }
 
-bool invalidates(std::string_view method, int status) { return rules::invalidates(method, status); }
+std::vector<std::string> invalidated_urls(const RequestInfo& request, const ObjectHead& answer) {
+  std::vector<std::string> urls;
+  if (!rules::invalidates(request.head().method, answer.status)) return urls;
+  urls.push_back(request.plain_url);
+  std::vector<http::Field> fields;
+  http::FieldLines lines(answer.fields);
+  std::string_view name, value, whole;
+  while (lines.next(name, value, whole)) fields.push_back({name, value});
+  // The name by which the client found the site, and the one that its origin has for itself.
+  const auto target = names::parse_target(request.head());
+  const std::string_view authorities[] = {target ? target->authority : request.to->authority,
+                                          request.to->authority};
+  std::vector<std::string> paths;
+  const http::ResponseHead response{
+      .status = answer.status, .reason = {}, .minor_version = 1, .fields = fields};
+  rules::append_invalidated(paths, response, request.path_query, authorities);
+  for (const std::string& path : paths) urls.push_back(request.to->url_prefix + path);
+  return urls;
+}
 
 bool is_looping(http::FieldsView fields, const Options& options) {
   return rules::check_cdn_loop(fields, options.node_name, static_cast<std::size_t>(options.loop_hops_max)) !=

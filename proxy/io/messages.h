@@ -101,8 +101,9 @@ inline constexpr std::uint32_t kPlainFlags =
 
 // A miss that others may wait for: a GET without what makes its answer its own.
 [[nodiscard]] bool may_share(const RequestInfo& request);
-// The answer to a method that may have changed the resource (RFC 9111 §4.4).
-[[nodiscard]] bool invalidates(std::string_view method, int status);
+// The cache keys that the answer to `request` makes invalid (RFC 9111 §4.4): none where the method is safe or
+// the answer an error; else its URL's, and those of the same site that Location and Content-Location name.
+[[nodiscard]] std::vector<std::string> invalidated_urls(const RequestInfo& request, const ObjectHead& answer);
 
 // RFC 8586: whether the request has been here, or through too many like us.
 [[nodiscard]] bool is_looping(http::FieldsView fields, const Options& options);

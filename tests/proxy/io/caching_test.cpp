@@ -158,3 +158,33 @@ TEST_CASE("a 304 for the first client's validators: the same ones share it, othe
   CHECK(plain_too->read_answer().body == "abc");
   CHECK(site.origin.count("/a") == 3);
 }
+
+TEST_CASE("Location and Content-Location of the answer to an unsafe method are invalid too (RFC 9111 §4.4)") {
+  Site site(2);
+  const std::string own = "http://localhost:" + std::to_string(site.origin.port());
+  for (const char* path : {"/item", "/list", "/other"}) {
+    site.origin.set(path, {.body = "old"});
+    CHECK(site.get(path).body == "old");
+    CHECK(is_hit(site.get(path)));
+  }
+  site.origin.set("/shop/cart",
+                  {.status = 201, .fields = "Location: " + own + "/item\r\nContent-Location: ../list\r\n"});
+  CHECK(site.ask("POST", "/shop/cart", "Content-Length: 0\r\n").status == 201);
+  CHECK_FALSE(is_hit(site.get("/item")));
+  CHECK_FALSE(is_hit(site.get("/list")));
+  site.origin.set("/shop/cart", {.fields = "Location: http://www.other.org/other\r\n"});
+  CHECK(site.ask("POST", "/shop/cart", "Content-Length: 0\r\n").status == 200);
+  CHECK(is_hit(site.get("/other")));
+}
+
+TEST_CASE("an error in answer to an unsafe method keeps what is stored (RFC 9111 §4.4)") {
+  Site site;
+  site.origin.set("/a", {.body = "one"});
+  CHECK(site.get("/a").body == "one");
+  for (const int status : {400, 404, 500}) {
+    CAPTURE(status);
+    site.origin.set("/a", {.status = status, .fields = "Location: /a\r\n", .body = "no"});
+    CHECK(site.ask("POST", "/a", "Content-Length: 0\r\n").status == status);
+    CHECK(is_hit(site.get("/a")));
+  }
+}
