@@ -12,6 +12,7 @@
 #include "proxy/io/messages.h"
 #include "proxy/io/pointer.h"
 #include "proxy/rules/storing.h"
+#include "proxy/rules/validation.h"
 #include "proxy/rules/vary.h"
 
 namespace reef::proxy {
@@ -114,11 +115,12 @@ class Fill::Probe final : public FetchSink {
 };
 
 Fill::Fill(FillHost& host, FillId id, std::shared_ptr<const RequestInfo> request,
-           std::shared_ptr<const Object> stale, bool alone, rules::Forward forward)
+           std::shared_ptr<const Object> stored, bool alone, rules::Forward forward)
     : host_(host),
       id_(id),
       request_(std::move(request)),
-      stale_(std::move(stale)),
+      stale_(alone ? nullptr : stored),
+      compared_(alone && request_->head().method == "HEAD" ? stored : nullptr),
       alone_(alone),
       forward_(forward),
       conditional_(!alone && stale_ == nullptr && request_->to->mode == rules::Mode::site &&
@@ -341,6 +343,11 @@ bool Fill::on_origin_head(Attempt& attempt, const http::ResponseHead& head) {
   Received received = receive(*request_, host_.options(), head, asked_at_, host_.wall_now(), alone_);
   if (!received.valid) return false;
   source_ = SourceKind::origin;
+  if (compared_ != nullptr &&
+      rules::head_contradicts(head, compared_->head.etag, compared_->head.last_modified,
+                              compared_->head.body_bytes)) {
+    host_.mark_stale(*request_, *compared_);
+  }
   const bool shared = received.storable && !alone_;
   return begin_body(attempt, std::move(received), shared);
 }

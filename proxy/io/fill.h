@@ -94,6 +94,8 @@ class FillHost {
                                 const std::string& why) = 0;
   // What is stored for the request is no longer what the origin says.
   virtual void forget_stored(const RequestInfo& request) = 0;
+  // `stored` may be no longer what the origin says: it is stale from now on.
+  virtual void mark_stale(const RequestInfo& request, const Object& stored) = 0;
   // Nobody can share what this URL yields.
   virtual void remember_unshared(const RequestInfo& request) = 0;
 
@@ -117,9 +119,10 @@ class FillHost {
 
 class Fill {
  public:
-  // `stale`: a stored response to validate, or null. `alone`: for this one request, not shared with others.
+  // `stored`: a stored response to validate, or null. `alone`: for this one request, not shared with others;
+  // what is stored is not validated then, but contradicted by what a HEAD brings.
   Fill(FillHost& host, FillId id, std::shared_ptr<const RequestInfo> request,
-       std::shared_ptr<const Object> stale, bool alone, rules::Forward forward);
+       std::shared_ptr<const Object> stored, bool alone, rules::Forward forward);
   ~Fill();
   Fill(const Fill&) = delete;
   Fill& operator=(const Fill&) = delete;
@@ -182,7 +185,8 @@ class Fill {
   FillHost& host_;
   const FillId id_;
   const std::shared_ptr<const RequestInfo> request_;
-  const std::shared_ptr<const Object> stale_;
+  const std::shared_ptr<const Object> stale_;     // to be validated
+  const std::shared_ptr<const Object> compared_;  // with the answer to a HEAD
   const bool alone_;
   const rules::Forward forward_;
   const bool conditional_;  // the first client's own validators go to the origin

@@ -148,20 +148,20 @@ void FillTable::decide(const std::shared_ptr<const RequestInfo>& request,
       case rules::Reuse::must_validate:
         if (request->only_if_cached)
           return refuse(request, 504, "This proxy has no fresh copy of the object.", {});
-        if (!background && !may_share(*request)) return tell_alone(request);
+        if (!background && !may_share(*request)) return tell_alone(request, decision.forward, object);
         return start_shared(request, object, decision.forward);
       case rules::Reuse::unusable:
         break;
     }
   }
   if (request->only_if_cached) return refuse(request, 504, "This proxy has no copy of the object.", {});
+  const rules::Forward forward = object != nullptr             ? rules::Forward::request
+                                 : request->vary_names.empty() ? rules::Forward::uri_miss
+                                                               : rules::Forward::vary_miss;
   if (!background && (gate_.is_unshared(request->hash) || !may_share(*request))) {
-    return tell_alone(request);
+    return tell_alone(request, forward, object);
   }
-  start_shared(request, nullptr,
-               object != nullptr             ? rules::Forward::request
-               : request->vary_names.empty() ? rules::Forward::uri_miss
-                                             : rules::Forward::vary_miss);
+  start_shared(request, nullptr, forward);
 }
 
 void FillTable::start_shared(const std::shared_ptr<const RequestInfo>& request,
@@ -179,7 +179,8 @@ void FillTable::start_shared(const std::shared_ptr<const RequestInfo>& request,
   entry.fill->start();
 }
 
-void FillTable::start_alone(std::shared_ptr<const RequestInfo> request, rules::Forward forward) {
+void FillTable::start_alone(std::shared_ptr<const RequestInfo> request, rules::Forward forward,
+                            std::shared_ptr<const Object> stored) {
   if (entries_.size() >= parts_.options.origins.fetches_max) {
     parts_.stats.overloaded.add();
     return refuse(request, 503, "This proxy is fetching too much at the moment.", std::chrono::seconds(1));
@@ -187,7 +188,8 @@ void FillTable::start_alone(std::shared_ptr<const RequestInfo> request, rules::F
   const std::uint64_t id = ++last_id_;
   Entry& entry = entries_[id];
   by_key_[alone_key(request->exchange)] = id;
-  entry.fill = std::make_unique<Fill>(*this, FillId{id}, std::move(request), nullptr, true, forward);
+  entry.fill =
+      std::make_unique<Fill>(*this, FillId{id}, std::move(request), std::move(stored), true, forward);
   parts_.stats.fills_open.set(entries_.size());
   follow(entry, parts_.links.self());
   entry.fill->start();
@@ -208,7 +210,7 @@ UploadSource* FillTable::upload_of(const RequestInfo& request) {
 void FillTable::join(Entry& entry, const std::shared_ptr<const RequestInfo>& request) {
   if (request->exchange == ExchangeId::none) return;
   if (entry.fill->request().url != request->url) {  // two URLs of one hash
-    return tell_alone(request);
+    return tell_alone(request, rules::Forward::uri_miss);
   }
   if (request->from_peer && !entry.fill->on_peer_waits(request->peer)) {
     return refuse(request, 504, "This proxy waits for the one that asks.", {});
@@ -225,8 +227,11 @@ void FillTable::follow(Entry& entry, std::size_t worker) {
   if (!known) entry.followers.push_back({worker, std::make_shared<std::atomic<bool>>(false)});
 }
 
-void FillTable::tell_alone(const std::shared_ptr<const RequestInfo>& request) {
-  parts_.links.send(request->worker, [request](const WorkerPort& to) { to.front->on_alone(request); });
+void FillTable::tell_alone(const std::shared_ptr<const RequestInfo>& request, rules::Forward forward,
+                           const std::shared_ptr<const Object>& stored) {
+  parts_.links.send(request->worker, [request, forward, stored](const WorkerPort& to) {
+    to.front->on_alone(request, forward, stored);
+  });
 }
 
 void FillTable::refuse(const std::shared_ptr<const RequestInfo>& request, int status, std::string why,
@@ -252,6 +257,27 @@ void FillTable::forget_stored(const RequestInfo& request) {
       to.fills->drop(hash, url);
     });
   }
+}
+
+// Its lifetime ends now; the windows behind it begin.
+void FillTable::mark_stale(const RequestInfo& request, const Object& stored) {
+  ObjectHead head = stored.head;
+  const rules::CachePolicy policy = head.policy;
+  head.policy.lifetime = std::min(policy.lifetime, rules::current_age(policy, wall_now()));
+  if (head.policy == policy) return;
+  const std::shared_ptr<const Object> stale = with_head(stored, std::move(head));
+  for (std::size_t worker = 0; worker < parts_.links.count(); ++worker) {
+    parts_.links.send(worker, [hash = request.hash, policy, stale](const WorkerPort& to) {
+      to.fills->replace(hash, policy, stale);
+    });
+  }
+  parts_.store.update_head(request.hash, stale);
+}
+
+void FillTable::replace(const UrlHash& hash, const rules::CachePolicy& policy,
+                        const std::shared_ptr<const Object>& object) {
+  const auto* kept = parts_.ram.find(hash, object->head.url);
+  if (kept != nullptr && (*kept)->head.policy == policy) parts_.ram.insert(hash, object);
 }
 
 void FillTable::forget(const UrlHash& hash, const std::string& url) {

@@ -39,8 +39,10 @@ class FillTable final : public FillHost {
 
   // Finds out about a request of any worker: answers with Front::on_found, on_joined, on_alone or on_refused.
   void resolve(std::shared_ptr<const RequestInfo> request);
-  // A fetch for one request of this worker that is shared with nobody.
-  void start_alone(std::shared_ptr<const RequestInfo> request, rules::Forward forward);
+  // A fetch for one request of this worker that is shared with nobody. `stored`: what a HEAD could
+  // contradict.
+  void start_alone(std::shared_ptr<const RequestInfo> request, rules::Forward forward,
+                   std::shared_ptr<const Object> stored = nullptr);
   // The client of such a request has gone; or has sent more of its body.
   void cancel_alone(ExchangeId exchange);
   void upload_alone(ExchangeId exchange);
@@ -49,6 +51,10 @@ class FillTable final : public FillHost {
 
   // Forgets one object here, and nothing of what is under way.
   void drop(const UrlHash& hash, const std::string& url);
+
+  // Puts `object` in the place of what was made of the same answer.
+  void replace(const UrlHash& hash, const rules::CachePolicy& policy,
+               const std::shared_ptr<const Object>& object);
 
   void set_index_budget(Duration budget) { index_budget_ = budget; }
   // Options::peers.advertise has changed: what may be connected to follows from it.
@@ -67,6 +73,7 @@ class FillTable final : public FillHost {
     gate_.remember_failure(request, whole_origin, status, why);
   }
   void forget_stored(const RequestInfo& request) override;
+  void mark_stale(const RequestInfo& request, const Object& stored) override;
   void remember_unshared(const RequestInfo& request) override { gate_.remember_unshared(request); }
   void renew_pointer(const RequestInfo& request, const std::shared_ptr<const Object>& object) override;
   [[nodiscard]] EventLoop& loop() override { return parts_.loop; }
@@ -103,7 +110,8 @@ class FillTable final : public FillHost {
   void join(Entry& entry, const std::shared_ptr<const RequestInfo>& request);
   void follow(Entry& entry, std::size_t worker);
   void loaded(const UrlHash& hash, const std::shared_ptr<const Object>& object);
-  void tell_alone(const std::shared_ptr<const RequestInfo>& request);
+  void tell_alone(const std::shared_ptr<const RequestInfo>& request, rules::Forward forward,
+                  const std::shared_ptr<const Object>& stored = nullptr);
   void refuse(const std::shared_ptr<const RequestInfo>& request, int status, std::string why,
               std::chrono::seconds retry_after);
   void tell_soon(std::uint64_t id, Entry& entry);

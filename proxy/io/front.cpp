@@ -428,11 +428,12 @@ void Front::revalidate_in_background(const http::RequestHead& head,
                                           [info](const WorkerPort& owner) { owner.fills->resolve(info); }));
 }
 
-void Front::go_alone(const std::shared_ptr<const RequestInfo>& request, rules::Forward forward) {
+void Front::go_alone(const std::shared_ptr<const RequestInfo>& request, rules::Forward forward,
+                     const std::shared_ptr<const Object>& stored) {
   Follow& follow = follows_[alone_key(request->exchange)];
   follow.waiting.push_back(request);
   follow.joined = true;
-  parts_.links.port(parts_.links.self()).fills->start_alone(request, forward);
+  parts_.links.port(parts_.links.self()).fills->start_alone(request, forward, stored);
 }
 
 void Front::on_upload_data(ExchangeId exchange) {
@@ -485,11 +486,12 @@ void Front::on_joined(const UrlHash& key, const std::shared_ptr<const FillHead>&
   }
 }
 
-void Front::on_alone(const std::shared_ptr<const RequestInfo>& request) {
+void Front::on_alone(const std::shared_ptr<const RequestInfo>& request, rules::Forward forward,
+                     const std::shared_ptr<const Object>& stored) {
   stop_waiting(request);
   if (find_(request->exchange) == nullptr) return;
   parts_.stats.passed.add();
-  go_alone(request, rules::Forward::uri_miss);
+  go_alone(request, forward, stored);
 }
 
 void Front::on_refused(const std::shared_ptr<const RequestInfo>& request, int status, const std::string& why,

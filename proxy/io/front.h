@@ -57,7 +57,8 @@ class Front {
   void on_found(const std::shared_ptr<const RequestInfo>& request,
                 const std::shared_ptr<const Object>& object);
   void on_joined(const UrlHash& key, const std::shared_ptr<const FillHead>& head);
-  void on_alone(const std::shared_ptr<const RequestInfo>& request);
+  void on_alone(const std::shared_ptr<const RequestInfo>& request, rules::Forward forward,
+                const std::shared_ptr<const Object>& stored);
   void on_refused(const std::shared_ptr<const RequestInfo>& request, int status, const std::string& why,
                   std::chrono::seconds retry_after);
   // What the fills that this worker follows come to.
@@ -123,7 +124,8 @@ class Front {
                                                                   rules::Mode mode, Lookup& lookup);
   void stop_waiting(const std::shared_ptr<const RequestInfo>& request);
   void ask_owner(const std::shared_ptr<const RequestInfo>& request);
-  void go_alone(const std::shared_ptr<const RequestInfo>& request, rules::Forward forward);
+  void go_alone(const std::shared_ptr<const RequestInfo>& request, rules::Forward forward,
+                const std::shared_ptr<const Object>& stored = nullptr);
   void revalidate_in_background(const http::RequestHead& head, const std::shared_ptr<const Destination>& to,
                                 const Lookup& lookup);
 

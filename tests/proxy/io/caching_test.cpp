@@ -188,3 +188,26 @@ TEST_CASE("an error in answer to an unsafe method keeps what is stored (RFC 9111
     CHECK(is_hit(site.get("/a")));
   }
 }
+
+TEST_CASE(
+    "a HEAD of what is stale goes to the origin, and what contradicts a stored GET makes it stale (RFC 9111 "
+    "§4.3.5)") {
+  Site site(2);
+  site.origin.set("/a", {.fields = "Cache-Control: max-age=0\r\n", .body = "abc", .etag = "\"1\""});
+  CHECK(site.get("/a").body == "abc");
+  CHECK(says(site.ask("HEAD", "/a"), "fwd=stale; fwd-status=200"));
+  CHECK(site.origin.last("/a").starts_with("HEAD "));
+
+  const char* reload = "Cache-Control: no-cache\r\n";
+  site.origin.set("/b", {.body = "abc", .etag = "\"1\""});
+  CHECK(site.get("/b").body == "abc");
+  CHECK(says(site.ask("HEAD", "/b", reload), "fwd=request; fwd-status=200"));
+  CHECK(is_hit(site.get("/b")));
+  CHECK(site.origin.count("/b") == 2);
+  site.origin.set("/b", {.body = "abcd", .etag = "\"2\""});
+  CHECK(site.ask("HEAD", "/b", reload).field("Content-Length") == "4");
+  const Answer fetched = site.get("/b");
+  CHECK(fetched.body == "abcd");
+  CHECK(says(fetched, "fwd=stale; fwd-status=200"));
+  CHECK(is_hit(site.get("/b")));
+}
