@@ -19,6 +19,8 @@ namespace reef::proxy {
 namespace {
 
 constexpr std::size_t kPeersAtOnce = 3;  // asked at once while their answers are awaited
+// Longer interim answers stay here: they are advice, and are not to fill the send buffer of a client.
+constexpr std::size_t kInterimBytesMax = 4 << 10;
 
 Duration within(Duration value, milliseconds low, milliseconds high) {
   return std::clamp<Duration>(value, low, high);
@@ -52,9 +54,10 @@ class Fill::Attempt final : public FetchSink {
   Attempt(Fill& fill, std::uint64_t number, std::optional<std::size_t> source, TimePoint now)
       : fill_(fill), number_(number), source_(source), started_(now), last_sign_(now) {}
 
-  void on_interim(int) override {
+  void on_interim(const http::ResponseHead& head) override {
     held_ = true;
     last_sign_ = fill_.host_.loop().now();
+    fill_.on_interim(*this, head);
     fill_.arm();
   }
   bool on_head(const http::ResponseHead& head) override {
@@ -88,7 +91,7 @@ class Fill::Probe final : public FetchSink {
   Probe(Fill& fill, std::uint64_t attempt) : fill_(fill), attempt_(attempt) {}
   ~Probe() override { fill_.host_.fetcher().cancel(fetch_); }
 
-  void on_interim(int) override { tell(true); }
+  void on_interim(const http::ResponseHead&) override { tell(true); }
   bool on_head(const http::ResponseHead& head) override {
     tell(is_from_peer(head, fill_.host_.options().peers));
     return true;
@@ -299,6 +302,15 @@ void Fill::add_resume_fields(FetchRequest& request) const {
   if (received_ == 0 || validator.empty()) return;
   request.fields.push_back(fmt::format("Range: bytes={}-", received_));
   request.fields.push_back("If-Range: " + validator);
+}
+
+// An origin's, at once to the client that caused the fetch (RFC 8297 §2): whether others may share what it
+// says is not known before the final head. A 100 is about the request's body, which is asked for here.
+void Fill::on_interim(Attempt& attempt, const http::ResponseHead& head) {
+  if (ended_ || attempt.source_ || head_ != nullptr || head.status == 100) return;
+  if (request_->exchange == ExchangeId::none) return;
+  std::string fields = interim_fields(*request_, head);
+  if (fields.size() <= kInterimBytesMax) host_.on_fill_interim(request_, head.status, std::move(fields));
 }
 
 bool Fill::on_head(Attempt& attempt, const http::ResponseHead& head) {

@@ -82,6 +82,9 @@ class FillHost {
 
   virtual void on_fill_head(Fill& fill, std::shared_ptr<const FillHead> head) = 0;
   virtual void on_fill_grew(Fill& fill) = 0;
+  // For the client of `request` alone, and not a word that it must hear.
+  virtual void on_fill_interim(const std::shared_ptr<const RequestInfo>& request, int status,
+                               std::string fields) = 0;
   // The last word: the fill is destroyed at the end of the turn.
   virtual void on_fill_end(Fill& fill, FillResult result) = 0;
   [[nodiscard]] virtual Fill* find_fill(FillId id) = 0;
@@ -161,6 +164,7 @@ class Fill {
   [[nodiscard]] FetchRequest origin_request(std::vector<Endpoint> addresses) const;
   void add_resume_fields(FetchRequest& request) const;
 
+  void on_interim(Attempt& attempt, const http::ResponseHead& head);
   [[nodiscard]] bool on_head(Attempt& attempt, const http::ResponseHead& head);
   [[nodiscard]] bool on_peer_head(Attempt& attempt, const http::ResponseHead& head);
   [[nodiscard]] bool on_origin_head(Attempt& attempt, const http::ResponseHead& head);

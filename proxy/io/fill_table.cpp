@@ -322,6 +322,14 @@ void FillTable::on_fill_head(Fill& fill, std::shared_ptr<const FillHead> head) {
   tell_soon(found->first, found->second);
 }
 
+void FillTable::on_fill_interim(const std::shared_ptr<const RequestInfo>& request, int status,
+                                std::string fields) {
+  static_cast<void>(parts_.links.try_send(
+      request->worker, [request, status, fields = std::move(fields)](const WorkerPort& to) {
+        to.front->on_interim(request, status, fields);
+      }));
+}
+
 void FillTable::on_fill_grew(Fill& fill) {
   const auto found = entries_.find(static_cast<std::uint64_t>(fill.id()));
   if (found == entries_.end()) return;

@@ -64,6 +64,8 @@ class FillTable final : public FillHost {
   // FillHost:
   void on_fill_head(Fill& fill, std::shared_ptr<const FillHead> head) override;
   void on_fill_grew(Fill& fill) override;
+  void on_fill_interim(const std::shared_ptr<const RequestInfo>& request, int status,
+                       std::string fields) override;
   void on_fill_end(Fill& fill, FillResult result) override;
   [[nodiscard]] Fill* find_fill(FillId id) override;
   void request_origin(Fill& fill) override { gate_.request(fill); }

@@ -482,8 +482,13 @@ void Front::on_joined(const UrlHash& key, const std::shared_ptr<const FillHead>&
   const auto waiting = found->second.waiting;
   for (const auto& request : waiting) {
     if (!request->from_peer) continue;
-    if (Exchange* exchange = find_(request->exchange)) exchange->interim(102);
+    if (Exchange* exchange = find_(request->exchange)) exchange->interim(102, {});
   }
+}
+
+void Front::on_interim(const std::shared_ptr<const RequestInfo>& request, int status,
+                       const std::string& fields) {
+  if (Exchange* exchange = find_(request->exchange)) exchange->interim(status, fields);
 }
 
 void Front::on_alone(const std::shared_ptr<const RequestInfo>& request, rules::Forward forward,

@@ -61,6 +61,7 @@ class Front {
                 const std::shared_ptr<const Object>& stored);
   void on_refused(const std::shared_ptr<const RequestInfo>& request, int status, const std::string& why,
                   std::chrono::seconds retry_after);
+  void on_interim(const std::shared_ptr<const RequestInfo>& request, int status, const std::string& fields);
   // What the fills that this worker follows come to.
   void on_fill_head(const UrlHash& key, const std::shared_ptr<const FillHead>& head);
   void on_fill_grew(const UrlHash& key);

@@ -142,6 +142,19 @@ std::vector<std::string> origin_fields(const RequestInfo& request, const Options
   return out;
 }
 
+std::string interim_fields(const RequestInfo& request, const http::ResponseHead& head) {
+  const http::EndToEnd end_to_end(head.fields);
+  std::string out;
+  http::HeadBuilder builder(out);
+  for (const http::Field& field : head.fields) {
+    if (!end_to_end.keeps(field.name) || http::equal_ignoring_case(field.name, kPeerField)) continue;
+    if (request.to->mode == rules::Mode::coralized && !http::is_coralized_response_field(field.name))
+      continue;
+    builder.field(field.name, field.value);
+  }
+  return out;
+}
+
 Received receive(const RequestInfo& request, const Options& options, const http::ResponseHead& head,
                  WallTime asked, WallTime received_at, bool alone) {
   Received received;

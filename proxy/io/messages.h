@@ -49,6 +49,9 @@ enum class ClientConditions : std::uint8_t {
 // The lines of If-None-Match and If-Modified-Since, to be compared; empty: there are none.
 [[nodiscard]] std::string client_validators(http::FieldsView fields);
 
+// The field lines of an interim response that go on to its client.
+[[nodiscard]] std::string interim_fields(const RequestInfo& request, const http::ResponseHead& head);
+
 struct Received {
   bool valid = false;          // may be passed on
   bool storable = false;       // may be stored and shared

@@ -7,6 +7,7 @@
 #include <string>
 #include <thread>
 
+#include "scripted_server.h"
 #include "test_node.h"
 #include "test_origin.h"
 

@@ -1,0 +1,68 @@
+// What origins say besides the usual, good or hostile, through the whole engine.
+#include <doctest/doctest.h>
+
+#include "site_rig.h"
+
+using namespace reef;               // NOLINT
+using namespace reef::proxy;        // NOLINT
+using namespace reef::proxy::test;  // NOLINT
+
+namespace {
+
+std::string head_of(Client& client) {
+  std::size_t end;
+  while ((end = client.input().find("\r\n\r\n")) == std::string::npos) {
+    if (!client.read_some()) return "";
+  }
+  const std::string head = client.input().substr(0, end + 2);
+  client.input().erase(0, end + 4);
+  return head;
+}
+
+}  // namespace
+
+TEST_CASE(
+    "a 103 goes to the client with its fields, at once, and leaves nothing in what is stored (RFC 8297)") {
+  std::atomic<bool> hinted{false};
+  ScriptedServer server([&](Peer& peer) {
+    peer.read_head();
+    peer.send("HTTP/1.1 100 Continue\r\n\r\n");
+    peer.send(
+        "HTTP/1.1 103 Early Hints\r\nLink: </style.css>; rel=preload\r\nConnection: X-Hop\r\nX-Hop: "
+        "1\r\n\r\n");
+    for (int i = 0; i < 5000 && !hinted; ++i) std::this_thread::sleep_for(1ms);
+    peer.send("HTTP/1.1 200 OK\r\nCache-Control: max-age=60\r\nContent-Length: 3\r\n\r\nabc");
+    peer.wait_for_close();
+  });
+  Options options = test_options();
+  options.sites = {{"www.small.org", "http://localhost:" + std::to_string(server.endpoint().port)}};
+  TestNode node(options);
+  Client client(node.port());
+  client.send(Site::request("GET", "/a"));
+  CHECK(head_of(client) == "HTTP/1.1 103 Early Hints\r\nLink: </style.css>; rel=preload\r\n");
+  hinted = true;
+  const Answer answer = client.read_answer();
+  CHECK(answer.body == "abc");
+  CHECK(answer.field("Link").empty());
+  for (int i = 0; i < 5000 && node.sum(&Stats::fills_open) > 0; ++i) std::this_thread::sleep_for(1ms);
+  client.send(Site::request("GET", "/a"));
+  const std::string hit = head_of(client);
+  CHECK(hit.starts_with("HTTP/1.1 200 "));
+  CHECK(hit.find("; hit") != std::string::npos);
+  CHECK(hit.find("Link") == std::string::npos);
+}
+
+TEST_CASE("a flood of interim answers is no answer (RFC 9110 §15.2)") {
+  Site site;
+  std::string flood;
+  for (int i = 0; i < 17; ++i)
+    flood += "HTTP/1.1 103 Early Hints\r\nLink: <" + std::to_string(i) + ">\r\n\r\n";
+  const std::string final = "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabc";
+  site.origin.set("/flood", {.raw = flood + final});
+  CHECK(site.get("/flood").status == 502);
+  site.origin.set(
+      "/large", {.raw = "HTTP/1.1 103 Early Hints\r\nLink: " + std::string(5000, 'x') + "\r\n\r\n" + final});
+  Client client(site.node->port());
+  client.send(Site::request("GET", "/large"));
+  CHECK(head_of(client).starts_with("HTTP/1.1 200 "));
+}
