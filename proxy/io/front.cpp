@@ -636,6 +636,7 @@ void Front::answer_with(Exchange& exchange, const Asked& asked, const ObjectHead
                         std::string_view more_fields) {
   Reply reply;
   reply.status = head.status;
+  reply.reason = head.reason;
   reply.fields = head.fields;
   reply.more_fields = more_fields;
   reply.body = &body;
@@ -653,6 +654,7 @@ void Front::answer_with(Exchange& exchange, const Asked& asked, const ObjectHead
     conditional = conditional_reply(asked.head, head, reply.fields, length);
     if (conditional.status != head.status) {
       reply.status = conditional.status;
+      reply.reason = {};
       reply.fields = conditional.fields;
       reply.from = conditional.first;
       reply.length = conditional.size;

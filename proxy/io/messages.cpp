@@ -174,6 +174,7 @@ Received receive(const RequestInfo& request, const Options& options, const http:
   received.storable = policy.has_value();
   received.head.url = request.plain_url;
   received.head.status = head.status;
+  if (head.reason != http::reason_phrase(head.status)) received.head.reason = head.reason;
   if (policy) {
     received.head.policy = *policy;
   } else {

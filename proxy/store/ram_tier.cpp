@@ -27,8 +27,8 @@ RamTier::RamTier(RamTierOptions options, std::function<void(const UrlHash&)> use
 std::size_t RamTier::cost(const Object& object) const {
   const ObjectHead& head = object.head;
   return sizeof(Entry) + sizeof(Object) + sizeof(Body) + kEntryOverheadBytes + head.url.size() +
-         head.fields.size() + head.etag.size() + head.last_modified.size() + object.body->ram_bytes() +
-         (object.body->file() ? options_.file_body_cost : 0);
+         head.fields.size() + head.reason.size() + head.etag.size() + head.last_modified.size() +
+         object.body->ram_bytes() + (object.body->file() ? options_.file_body_cost : 0);
 }
 
 std::uint32_t RamTier::slot_of(const UrlHash& hash, std::string_view url) const {

@@ -66,3 +66,23 @@ TEST_CASE("a flood of interim answers is no answer (RFC 9110 §15.2)") {
   client.send(Site::request("GET", "/large"));
   CHECK(head_of(client).starts_with("HTTP/1.1 200 "));
 }
+
+TEST_CASE("any status and reason phrase of an origin is passed on and kept (RFC 9112 §4)") {
+  Site site;
+  const std::string rest = "Cache-Control: max-age=60\r\nETag: \"1\"\r\nContent-Length: 3\r\n\r\nabc";
+  for (const char* line : {"299 Quite strange", "299 \xe4rger", "200 Fine", "998 Unheard of"}) {
+    CAPTURE(line);
+    const std::string path = "/" + std::to_string(site.origin.count());
+    site.origin.set(path, {.raw = std::string("HTTP/1.1 ") + line + "\r\n" + rest});
+    CHECK(site.get(path).head.starts_with(std::string("HTTP/1.1 ") + line + "\r\n"));
+    const Answer hit = site.get(path);
+    CHECK(is_hit(hit));
+    CHECK(hit.head.starts_with(std::string("HTTP/1.1 ") + line + "\r\n"));
+  }
+  site.origin.set("/plain", {.raw = "HTTP/1.1 200\r\n" + rest});
+  CHECK(site.get("/plain").head.starts_with("HTTP/1.1 200 OK\r\n"));
+  site.origin.set("/fine", {.raw = "HTTP/1.1 200 Fine\r\n" + rest});
+  CHECK(site.get("/fine").status == 200);
+  CHECK(site.get("/fine", "Range: bytes=0-1\r\n").head.starts_with("HTTP/1.1 206 Partial Content\r\n"));
+  CHECK(site.get("/fine", "If-None-Match: \"1\"\r\n").head.starts_with("HTTP/1.1 304 Not Modified\r\n"));
+}
