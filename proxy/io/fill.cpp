@@ -402,6 +402,7 @@ bool Fill::begin_body(Attempt& attempt, Received received, bool shared) {
   published->first = request_->exchange;
   published->source = source_;
   published->forward = forward_;
+  published->first_fields = std::move(received.first_fields);
   published->has_age = received.has_age;
   // Where it varies, who else it is for cannot be known: nothing of the kind is stored.
   if (conditional_ && published->head.status == 304 &&

@@ -48,6 +48,7 @@ struct FillHead {
   std::int64_t generation = 0;
   bool shared = true;  // false: only `first` may use it, everybody else fetches for himself
   ExchangeId first = ExchangeId::none;
+  std::string first_fields;  // what `first` gets in place of head.fields; empty: the same
   SourceKind source = SourceKind::origin;
   rules::Forward forward = rules::Forward::uri_miss;
   bool has_age = false;    // it came with one

@@ -600,7 +600,8 @@ void Front::answer_object(Exchange& exchange, const Asked& asked, const Object& 
         .add(cache_status)
         .add("\r\n");
   }
-  answer_with(exchange, asked, object.head, object.body, object.head.body_bytes, lines.view());
+  answer_with(exchange, asked, object.head, object.head.fields, object.body, object.head.body_bytes,
+              lines.view());
 }
 
 void Front::answer_from_fill(Exchange& exchange, const RequestInfo& request, const FillHead& head,
@@ -628,16 +629,17 @@ void Front::answer_from_fill(Exchange& exchange, const RequestInfo& request, con
   } else {
     (head.source == SourceKind::peer ? parts_.stats.misses_peer : parts_.stats.misses_origin).add();
   }
-  answer_with(exchange, asked_of(request), head.head, head.body, head.length, lines.view());
+  const std::string& fields = collapsed || head.first_fields.empty() ? head.head.fields : head.first_fields;
+  answer_with(exchange, asked_of(request), head.head, fields, head.body, head.length, lines.view());
 }
 
 void Front::answer_with(Exchange& exchange, const Asked& asked, const ObjectHead& head,
-                        const std::shared_ptr<const Body>& body, std::optional<std::uint64_t> length,
-                        std::string_view more_fields) {
+                        std::string_view fields, const std::shared_ptr<const Body>& body,
+                        std::optional<std::uint64_t> length, std::string_view more_fields) {
   Reply reply;
   reply.status = head.status;
   reply.reason = head.reason;
-  reply.fields = head.fields;
+  reply.fields = fields;
   reply.more_fields = more_fields;
   reply.body = &body;
   reply.length = length;
@@ -646,7 +648,7 @@ void Front::answer_with(Exchange& exchange, const Asked& asked, const ObjectHead
   std::string rewritten;
   if (asked.to.mode == rules::Mode::coralized && !asked.from_peer && is_redirect(head.status)) {
     const names::Front front{names::Scheme::http, asked.to.host_port, names::Form::dotted};
-    rewritten = coralized_fields(head.fields, parts_.names, asked.to.origin, front);
+    rewritten = coralized_fields(fields, parts_.names, asked.to.origin, front);
     reply.fields = rewritten;
   }
   ConditionalReply conditional;

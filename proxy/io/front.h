@@ -132,7 +132,7 @@ class Front {
 
   void answer_object(Exchange& exchange, const Asked& asked, const Object& object,
                      const rules::ReuseDecision& reuse, std::string_view cache_status);
-  void answer_with(Exchange& exchange, const Asked& asked, const ObjectHead& head,
+  void answer_with(Exchange& exchange, const Asked& asked, const ObjectHead& head, std::string_view fields,
                    const std::shared_ptr<const Body>& body, std::optional<std::uint64_t> length,
                    std::string_view more_fields);
   void answer_from_fill(Exchange& exchange, const RequestInfo& request, const FillHead& head, bool collapsed);

@@ -184,6 +184,8 @@ Received receive(const RequestInfo& request, const Options& options, const http:
   }
   if (policy && !alone) {
     rules::append_stored_fields(received.head.fields, response, received_at, rules);
+    if (rules::withholds_fields(response, rules))
+      rules::append_forwarded_fields(received.first_fields, response, received_at, rules);
   } else {
     rules::append_forwarded_fields(received.head.fields, response, received_at, rules);
   }

@@ -57,6 +57,8 @@ struct Received {
   bool storable = false;       // may be stored and shared
   rules::NotStored why_not{};  // where it may not
   ObjectHead head;
+  std::string
+      first_fields;  // what the client that caused the fetch gets in place of head.fields; empty: the same
   std::optional<std::uint64_t> length;  // Content-Length
   std::string vary_names;               // what it varies by; empty: nothing
   std::int64_t generation = 0;          // of the variant index it belongs to

@@ -211,3 +211,30 @@ TEST_CASE(
   CHECK(says(fetched, "fwd=stale; fwd-status=200"));
   CHECK(is_hit(site.get("/b")));
 }
+
+TEST_CASE(
+    "what no-cache=\"f\" and private=\"f\" withhold is for the client that caused the fetch (RFC 9111 "
+    "§5.2.2)") {
+  for (const char* directive : {"private", "no-cache"}) {
+    CAPTURE(directive);
+    Site site;
+    site.origin.set("/a", {.fields = "Cache-Control: max-age=60, " + std::string(directive) +
+                                     "=\"Set-Cookie\"\r\nSet-Cookie: me=1\r\nX-All: 1\r\n",
+                           .body = "abc",
+                           .head_delay = 200ms});
+    Client first(site.node->port());
+    first.send(Site::request("GET", "/a"));
+    site.await_requests("/a", 1);
+    Client second(site.node->port());
+    second.send(Site::request("GET", "/a"));
+    CHECK(first.read_answer().field("Set-Cookie") == "me=1");
+    const Answer collapsed = second.read_answer();
+    CHECK(says(collapsed, "; collapsed"));
+    CHECK(collapsed.field("Set-Cookie").empty());
+    CHECK(collapsed.field("X-All") == "1");
+    const Answer hit = site.get("/a");
+    CHECK(is_hit(hit));
+    CHECK(hit.field("Set-Cookie").empty());
+    CHECK(site.origin.count("/a") == 1);
+  }
+}
