@@ -274,7 +274,8 @@ FetchRequest Fill::origin_request(std::vector<Endpoint> addresses) const {
   const ClientConditions conditions = alone_         ? ClientConditions::all
                                       : conditional_ ? ClientConditions::validators
                                                      : ClientConditions::none;
-  request.fields = origin_fields(*request_, host_.options(), conditions, stale_.get());
+  request.fields =
+      origin_fields(*request_, host_.options(), conditions, unconditional_ ? nullptr : stale_.get());
   request.addresses = std::move(addresses);
   request.connect_timeout = limits.connect_timeout;
   request.head_timeout = limits.head_timeout;
@@ -330,10 +331,8 @@ bool Fill::on_peer_head(Attempt& attempt, const http::ResponseHead& head) {
 }
 
 bool Fill::on_origin_head(Attempt& attempt, const http::ResponseHead& head) {
-  if (head.status == 304 && stale_ != nullptr) {
-    host_.stats().origin_not_modified.add();
-    winner_ = attempt.number_;
-    not_modified(head);
+  if (head.status == 304 && stale_ != nullptr && !unconditional_) {
+    not_modified(attempt, head);
     return true;
   }
   const bool is_failure =
@@ -540,17 +539,22 @@ std::shared_ptr<const Object> Fill::make_variant_index() {
   return object ? *object : nullptr;
 }
 
-void Fill::not_modified(const http::ResponseHead& head) {
+void Fill::not_modified(Attempt& attempt, const http::ResponseHead& head) {
+  host_.stats().origin_not_modified.add();
+  Freshened fresh = freshened(*stale_, head, *request_, host_.options(), asked_at_, host_.wall_now());
+  if (fresh.object == nullptr) {
+    // It confirms something that we do not have, and updates nothing.
+    unconditional_ = true;
+    origin_asked_ = false;
+    drop(attempt);
+    return ask_origin();
+  }
+  winner_ = attempt.number_;
   FillResult result;
   result.source = SourceKind::origin;
   result.forward = forward_;
   result.origin_status = 304;
   result.first = request_->exchange;
-  Freshened fresh = freshened(*stale_, head, *request_, host_.options(), asked_at_, host_.wall_now());
-  if (fresh.object == nullptr) {
-    // It confirms something that we do not have: nothing may be updated by it.
-    return fail(502, "The origin server confirmed another version than the one that was asked for.");
-  }
   result.object = std::move(fresh.object);
   result.shared = fresh.storable;
   if (result.shared) {

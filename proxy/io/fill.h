@@ -180,7 +180,7 @@ class Fill {
   void drop_all_but(const Attempt* kept);
   void complete();
   [[nodiscard]] std::shared_ptr<const Object> make_variant_index();
-  void not_modified(const http::ResponseHead& head);
+  void not_modified(Attempt& attempt, const http::ResponseHead& head);
   void fail(int status, std::string why, std::chrono::seconds retry_after = std::chrono::seconds{0});
   void end(FillResult result);
   void check_time();
@@ -200,7 +200,8 @@ class Fill {
   bool announced_ = false;
   bool locating_ = false;
   bool origin_asked_ = false;
-  bool origin_held_ = false;  // one of the origin's connections is ours
+  bool unconditional_ = false;  // the origin confirmed what we do not have: asked again, for the whole
+  bool origin_held_ = false;    // one of the origin's connections is ours
   bool ended_ = false;
   TimePoint renew_at_{};
   std::vector<Source> sources_;

@@ -238,3 +238,37 @@ TEST_CASE(
     CHECK(site.origin.count("/a") == 1);
   }
 }
+
+TEST_CASE("a 304 about another version updates nothing: the whole is fetched, once (RFC 9111 §4.3.4)") {
+  std::atomic<bool> always{false};
+  std::atomic<int> asked{0};
+  ScriptedServer server([&](Peer& peer) {
+    for (std::string head; !(head = peer.read_head()).empty();) {
+      const std::string number = std::to_string(++asked);
+      const bool conditional = head.find("If-None-Match") != std::string::npos;
+      peer.send(conditional || always
+                    ? "HTTP/1.1 304 Not Modified\r\nETag: \"other\"\r\nX-New: 1\r\nCache-Control: "
+                      "max-age=60\r\n\r\n"
+                    : "HTTP/1.1 200 OK\r\nETag: \"" + number +
+                          "\"\r\nCache-Control: max-age=0, must-revalidate\r\nContent-Length: 1\r\n\r\n" +
+                          number);
+    }
+  });
+  Options options = test_options();
+  options.sites = {{"www.small.org", "http://localhost:" + std::to_string(server.endpoint().port)}};
+  TestNode node(options);
+  Client client(node.port());
+  const auto ask = [&] {
+    for (int i = 0; i < 5000 && node.sum(&Stats::fills_open) > 0; ++i) std::this_thread::sleep_for(1ms);
+    client.send(Site::request("GET", "/a"));
+    return client.read_answer();
+  };
+  CHECK(ask().body == "1");
+  const Answer fetched = ask();
+  CHECK(fetched.body == "3");
+  CHECK(fetched.field("X-New").empty());
+  CHECK(says(fetched, "fwd=stale; fwd-status=200; stored"));
+  always = true;
+  CHECK(ask().status == 502);
+  CHECK(asked == 5);
+}
