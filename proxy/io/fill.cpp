@@ -11,6 +11,7 @@
 #include "proxy/http/fields.h"
 #include "proxy/io/messages.h"
 #include "proxy/io/pointer.h"
+#include "proxy/rules/reuse.h"
 #include "proxy/rules/storing.h"
 #include "proxy/rules/validation.h"
 #include "proxy/rules/vary.h"
@@ -246,7 +247,7 @@ void Fill::ask_origin() {
 
 void Fill::on_origin(Result<std::vector<Endpoint>> addresses, int status, std::chrono::seconds retry_after) {
   if (ended_) return;
-  if (!addresses) return fail(status, addresses.error().context, retry_after);
+  if (!addresses) return fail({status, addresses.error().context, retry_after});
   origin_held_ = true;
   attempts_.push_back(std::make_unique<Attempt>(*this, ++last_attempt_, std::nullopt, host_.loop().now()));
   Attempt& attempt = *attempts_.back();
@@ -335,17 +336,14 @@ bool Fill::on_origin_head(Attempt& attempt, const http::ResponseHead& head) {
     not_modified(attempt, head);
     return true;
   }
-  const bool is_failure =
-      head.status == 500 || head.status == 502 || head.status == 503 || head.status == 504;
-  if (is_failure && !alone_) {
+  if (rules::failure_of(head.status) && !alone_) {
     host_.stats().origin_failures.add();
     const std::string why =
         fmt::format("The origin server {} answered {}.", request_->to->authority, head.status);
     host_.remember_failure(*request_, false, 502, why);
-    if (stale_ != nullptr && may_serve_stale_for_error(*stale_, host_.options(), request_->to->mode,
-                                                       host_.wall_now(), head.status)) {
+    if (covers_server_error()) {
       winner_ = attempt.number_;
-      fail(502, why);
+      fail({.status = 502, .why = why, .origin_status = head.status});
       return true;
     }
   }
@@ -384,7 +382,9 @@ bool Fill::begin_body(Attempt& attempt, Received received, bool shared) {
   auto writer = host_.store().begin(length);
   if (!writer) {
     winner_ = attempt.number_;
-    fail(502, "The object is too large for this proxy.");
+    // Newer than what is stored all the same.
+    if (!alone_) host_.forget_stored(*request_);
+    fail({.status = 502, .why = "The object is too large for this proxy.", .may_be_covered = false});
     return true;
   }
   winner_ = attempt.number_;
@@ -431,7 +431,7 @@ bool Fill::on_body(Attempt& attempt, ByteView bytes) {
   }
   if (auto added = writer_->append(bytes); !added) {
     log::debug("proxy", "body refused url={} reason=\"{}\"", request_->url, added.error().message());
-    fail(502, "The object is too large for this proxy.");
+    fail({502, "The object is too large for this proxy."});
     return false;
   }
   received_ += bytes.size();
@@ -460,7 +460,7 @@ void Fill::on_end(Attempt& attempt, FetchEnd why, std::string_view detail) {
   if (writer_ != nullptr) return attempt_failed(attempt);
   const OriginFailure failure = origin_failure(*request_, why);
   if (failure.whole_origin) host_.remember_failure(*request_, true, failure.status, failure.why);
-  fail(failure.status, failure.why, host_.options().origins.negative_ttl);
+  fail({failure.status, failure.why, host_.options().origins.negative_ttl});
 }
 
 // Its place is taken by the next source; a body that has begun is continued from where it broke off.
@@ -472,7 +472,7 @@ void Fill::attempt_failed(Attempt& attempt) {
     const bool resumable = method() == "GET" && !(was_origin && changed_) &&
                            (received_ == 0 || !resume_validator(head_->head).empty());
     if (!resumable || ++resumes_ > host_.options().origins.resumes_max)
-      return fail(502, "The transfer broke off.");
+      return fail({502, "The transfer broke off."});
     if (was_origin) origin_asked_ = false;
   }
   next_source();
@@ -567,7 +567,13 @@ void Fill::not_modified(Attempt& attempt, const http::ResponseHead& head) {
   end(std::move(result));
 }
 
-void Fill::fail(int status, std::string why, std::chrono::seconds retry_after) {
+bool Fill::covers_server_error() const {
+  return stale_ != nullptr &&
+         rules::may_serve_on_error(stale_->head.policy, host_.wall_now(), rules::OriginFailure::server_error,
+                                   rules_of(host_.options(), request_->to->mode));
+}
+
+void Fill::fail(Failure failure) {
   if (ended_) return;
   host_.stats().fills_failed.add();
   if (writer_ != nullptr) {
@@ -576,18 +582,20 @@ void Fill::fail(int status, std::string why, std::chrono::seconds retry_after) {
   }
   FillResult result;
   result.forward = forward_;
-  result.status = status;
-  result.why = std::move(why);
-  result.retry_after = retry_after;
-  if (head_ == nullptr && stale_ != nullptr &&
-      may_serve_stale_for_error(*stale_, host_.options(), request_->to->mode, host_.wall_now(), 0)) {
+  result.origin_status = failure.origin_status;
+  result.status = failure.status;
+  result.why = std::move(failure.why);
+  result.retry_after = failure.retry_after;
+  if (head_ == nullptr && stale_ != nullptr && failure.may_be_covered &&
+      rules::may_serve_on_error(stale_->head.policy, host_.wall_now(), rules::OriginFailure::unreachable,
+                                rules_of(host_.options(), request_->to->mode))) {
     result.object = stale_;
     result.stale_for_error = true;
   }
   end(std::move(result));
 }
 
-void Fill::cancel() { fail(503, "The client has gone."); }
+void Fill::cancel() { fail({.status = 503, .why = "The client has gone.", .may_be_covered = false}); }
 
 void Fill::on_upload_data() {
   for (const auto& attempt : attempts_) host_.fetcher().resume_upload(attempt->fetch_);

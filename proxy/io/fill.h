@@ -146,6 +146,8 @@ class Fill {
   // The client that alone wanted this has gone.
   void cancel();
   void on_upload_data();
+  // What is stored may cover for an origin that answers 500, 502, 503 or 504.
+  [[nodiscard]] bool covers_server_error() const;
 
  private:
   struct Source;
@@ -181,7 +183,14 @@ class Fill {
   void complete();
   [[nodiscard]] std::shared_ptr<const Object> make_variant_index();
   void not_modified(Attempt& attempt, const http::ResponseHead& head);
-  void fail(int status, std::string why, std::chrono::seconds retry_after = std::chrono::seconds{0});
+  struct Failure {
+    int status;
+    std::string why;
+    std::chrono::seconds retry_after{0};
+    int origin_status = 0;       // of the answer that counts as the failure; 0: there was none
+    bool may_be_covered = true;  // by what is stale
+  };
+  void fail(Failure failure);
   void end(FillResult result);
   void check_time();
   void arm();

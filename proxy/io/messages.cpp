@@ -227,13 +227,6 @@ Freshened freshened(const Object& stored, const http::ResponseHead& head, const 
   return {with_head(stored, std::move(merged)), policy.has_value()};
 }
 
-bool may_serve_stale_for_error(const Object& stored, const Options& options, rules::Mode mode, WallTime now,
-                               int status) {
-  const auto failure =
-      status == 0 ? std::optional(rules::OriginFailure::unreachable) : rules::failure_of(status);
-  return failure && rules::may_serve_on_error(stored.head.policy, now, *failure, rules_of(options, mode));
-}
-
 std::string resume_validator(const ObjectHead& head) {
   if (!head.etag.empty()) {
     return http::parse_entity_tag(head.etag).weak ? std::string() : head.etag;

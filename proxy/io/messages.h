@@ -77,10 +77,6 @@ struct Freshened {
                                   const RequestInfo& request, const Options& options, WallTime asked,
                                   WallTime received);
 
-// `status`: what the origin answered; 0: it could not be reached.
-[[nodiscard]] bool may_serve_stale_for_error(const Object& stored, const Options& options, rules::Mode mode,
-                                             WallTime now, int status);
-
 // What proves that two responses are the same bytes: a strong ETag, else Last-Modified; empty: nothing does.
 [[nodiscard]] std::string resume_validator(const ObjectHead& head);
 

@@ -272,3 +272,60 @@ TEST_CASE("a 304 about another version updates nothing: the whole is fetched, on
   CHECK(ask().status == 502);
   CHECK(asked == 5);
 }
+
+TEST_CASE(
+    "a site's own error pages are passed on, and leave what is stored to cover for silence (RFC 9111 "
+    "§4.2.4)") {
+  Site site;
+  site.origin.set("/new", {.status = 503, .fields = "Retry-After: 7\r\n", .body = "our page"});
+  for (int i = 1; i <= 2; ++i) {
+    const Answer answer = site.get("/new");
+    CHECK(answer.status == 503);
+    CHECK(answer.body == "our page");
+    CHECK(answer.field("Retry-After") == "7");
+    CHECK(site.origin.count("/new") == i);
+  }
+  site.origin.set("/a", {.fields = "Cache-Control: max-age=0\r\n", .body = "old", .etag = "\"1\""});
+  CHECK(site.get("/a").body == "old");
+  site.origin.set("/a", {.status = 500, .fields = "", .body = "our page"});
+  CHECK(site.get("/a").body == "our page");
+  CHECK(site.get("/a").body == "our page");
+  site.origin.set("/a", {.raw = " "});
+  const Answer covered = site.get("/a");
+  CHECK(covered.body == "old");
+  CHECK(says(covered, "detail=stale-if-error"));
+}
+
+TEST_CASE("what covers for a failing origin spares it for a while (RFC 5861 §4)") {
+  Site site;
+  site.origin.set(
+      "/a", {.fields = "Cache-Control: max-age=0, stale-if-error=60\r\n", .body = "old", .etag = "\"1\""});
+  CHECK(site.get("/a").body == "old");
+  site.origin.set("/a", {.status = 503, .fields = "", .body = "sorry"});
+  const Answer covered = site.get("/a");
+  CHECK(covered.body == "old");
+  CHECK(says(covered, "fwd=stale; fwd-status=503"));
+  CHECK(site.get("/a").body == "old");
+  CHECK(site.origin.count("/a") == 2);
+}
+
+TEST_CASE(
+    "must-revalidate: an origin that cannot be reached is 502 or 504, never the stale answer (RFC 9111 "
+    "§5.2.2.2)") {
+  for (const char* directive : {"must-revalidate", "proxy-revalidate", "no-cache", "s-maxage=0"}) {
+    CAPTURE(directive);
+    Site site(1, [](Options& options) {
+      options.origins.connect_timeout = 200ms;
+      options.origins.head_timeout = 200ms;
+    });
+    const std::string fields = "Cache-Control: max-age=0, " + std::string(directive) + "\r\n";
+    site.origin.set("/closes", {.fields = fields, .body = "abc", .etag = "\"1\""});
+    site.origin.set("/silent", {.fields = fields, .body = "abc", .etag = "\"1\""});
+    CHECK(site.get("/closes").body == "abc");
+    CHECK(site.get("/silent").body == "abc");
+    site.origin.set("/closes", {.raw = " "});
+    CHECK(site.get("/closes").status == 502);
+    site.origin.set("/silent", {.head_delay = 1500ms});
+    CHECK(site.get("/silent").status == 504);
+  }
+}
