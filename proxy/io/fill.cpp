@@ -11,6 +11,7 @@
 #include "proxy/http/fields.h"
 #include "proxy/io/messages.h"
 #include "proxy/io/pointer.h"
+#include "proxy/io/variants.h"
 #include "proxy/rules/reuse.h"
 #include "proxy/rules/storing.h"
 #include "proxy/rules/validation.h"
@@ -511,7 +512,7 @@ void Fill::complete() {
   result.source = source_;
   result.forward = forward_;
   result.origin_status = source_ == SourceKind::origin ? head_->head.status : 0;
-  const bool shared = head_->shared;
+  const bool shared = head_->shared && !forgotten_;
   auto object = writer_->finish(head_->head, std::nullopt, shared);
   writer_.reset();
   if (!object) {
@@ -519,24 +520,30 @@ void Fill::complete() {
     host_.stats().fills_failed.add();
   } else if (shared) {
     result.object = std::move(*object);
-    if (!head_->vary_names.empty()) result.variant_index = make_variant_index();
+    if (!head_->vary_names.empty()) add_variant(result);
     host_.renew_pointer(*request_, result.object);
     announced_ = false;
   }
   end(std::move(result));
 }
 
-// What stands under the plain URL of a response that varies: which fields tell its variants apart.
-std::shared_ptr<const Object> Fill::make_variant_index() {
+// What stands under the plain URL of a response that varies: which fields tell its variants apart, and which
+// there are.
+void Fill::add_variant(FillResult& result) {
   auto writer = host_.store().begin(0);
-  if (!writer) return nullptr;
+  if (!writer) return;
+  VariantsKept variants = with_variant(host_.stored_under_plain_url(*request_).get(), head_->generation,
+                                       host_.store().hasher()(result.object->head.url),
+                                       rules_of(host_.options(), request_->to->mode).variants_max);
   ObjectHead index;
   index.url = request_->plain_url;
   index.status = 200;
-  index.fields = fmt::format("Vary: {}\r\n", head_->vary_names);
+  index.fields = variant_index_fields(head_->vary_names, variants.kept);
   index.policy = rules::variant_index(WallTime(std::chrono::milliseconds(head_->generation)));
   auto object = (*writer)->finish(std::move(index));
-  return object ? *object : nullptr;
+  if (!object) return;
+  result.variant_index = std::move(*object);
+  result.gone_variants = std::move(variants.gone);
 }
 
 void Fill::not_modified(Attempt& attempt, const http::ResponseHead& head) {
@@ -557,10 +564,10 @@ void Fill::not_modified(Attempt& attempt, const http::ResponseHead& head) {
   result.first = request_->exchange;
   result.object = std::move(fresh.object);
   result.shared = fresh.storable;
-  if (result.shared) {
+  if (result.shared && !forgotten_) {
     host_.store().update_head(host_.store().hasher()(result.object->head.url), result.object);
     host_.renew_pointer(*request_, result.object);
-  } else {
+  } else if (!result.shared) {
     host_.forget_stored(*request_);
     host_.remember_unshared(*request_);
   }

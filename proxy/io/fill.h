@@ -62,6 +62,7 @@ struct FillResult {
   // error.
   std::shared_ptr<const Object> object;
   std::shared_ptr<const Object> variant_index;  // to be kept under the plain URL, where `object` varies
+  std::vector<UrlHash> gone_variants;           // to be forgotten in exchange
   bool shared = true;  // false: `object` is the answer to `first` only, and not to be kept
   ExchangeId first = ExchangeId::none;
   SourceKind source = SourceKind::origin;
@@ -98,6 +99,8 @@ class FillHost {
                                 const std::string& why) = 0;
   // What is stored for the request is no longer what the origin says.
   virtual void forget_stored(const RequestInfo& request) = 0;
+  // What this worker's memory holds under the plain URL of a request, or null.
+  [[nodiscard]] virtual std::shared_ptr<const Object> stored_under_plain_url(const RequestInfo& request) = 0;
   // `stored` may be no longer what the origin says: it is stale from now on.
   virtual void mark_stale(const RequestInfo& request, const Object& stored) = 0;
   // Nobody can share what this URL yields.
@@ -143,6 +146,9 @@ class Fill {
   [[nodiscard]] bool on_peer_waits(const std::optional<Endpoint>& peer);
   // request_origin() has its answer: where to connect, or why not.
   void on_origin(Result<std::vector<Endpoint>> addresses, int status, std::chrono::seconds retry_after);
+  // What it brings is for those who wait for it, and not to be kept: its URL was invalidated meanwhile.
+  void forget() { forgotten_ = true; }
+  [[nodiscard]] bool is_forgotten() const { return forgotten_; }
   // The client that alone wanted this has gone.
   void cancel();
   void on_upload_data();
@@ -181,7 +187,7 @@ class Fill {
   void drop(Attempt& attempt);
   void drop_all_but(const Attempt* kept);
   void complete();
-  [[nodiscard]] std::shared_ptr<const Object> make_variant_index();
+  void add_variant(FillResult& result);
   void not_modified(Attempt& attempt, const http::ResponseHead& head);
   struct Failure {
     int status;
@@ -211,6 +217,7 @@ class Fill {
   bool origin_asked_ = false;
   bool unconditional_ = false;  // the origin confirmed what we do not have: asked again, for the whole
   bool origin_held_ = false;    // one of the origin's connections is ours
+  bool forgotten_ = false;
   bool ended_ = false;
   TimePoint renew_at_{};
   std::vector<Source> sources_;

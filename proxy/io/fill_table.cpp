@@ -82,38 +82,50 @@ WallTime FillTable::wall_now() const {
 }
 
 void FillTable::resolve(std::shared_ptr<const RequestInfo> request) {
+  // A variant's fill adds it to the index, which may have left this memory for the disk.
+  const bool lacks_index = !request->vary_names.empty() && entry_of(request->hash) == nullptr &&
+                           parts_.ram.find(request->plain_hash, request->plain_url) == nullptr;
+  if (lacks_index && load(request->plain_hash, request->plain_url, request)) return;
+  look_up(request);
+}
+
+void FillTable::look_up(const std::shared_ptr<const RequestInfo>& request) {
   if (Entry* entry = entry_of(request->hash)) return join(*entry, request);
-  if (const auto loading = loading_.find(request->hash); loading != loading_.end()) {
-    loading->second.push_back(std::move(request));
-    return;
-  }
   if (const auto* object = parts_.ram.find(request->hash, request->url)) return decide(request, *object);
-  if (parts_.store.may_have(request->hash)) {
-    const UrlHash hash = request->hash;
-    const bool started = parts_.store.load(request->url, hash, parts_.loop,
-                                           [this, hash, alive = std::weak_ptr(alive_)](const auto& object) {
-                                             if (!alive.expired()) loaded(hash, object);
-                                           });
-    if (started) {
-      loading_[hash].push_back(std::move(request));
-      return;
-    }
+  if (!load(request->hash, request->url, request)) decide(request, nullptr);
+}
+
+// True: loaded() goes on with the request.
+bool FillTable::load(const UrlHash& hash, const std::string& url,
+                     const std::shared_ptr<const RequestInfo>& request) {
+  if (const auto loading = loading_.find(hash); loading != loading_.end()) {
+    loading->second.push_back(request);
+    return true;
   }
-  decide(request, nullptr);
+  if (!parts_.store.may_have(hash)) return false;
+  const bool started = parts_.store.load(url, hash, parts_.loop,
+                                         [this, hash, alive = std::weak_ptr(alive_)](const auto& object) {
+                                           if (!alive.expired()) loaded(hash, object);
+                                         });
+  if (started) loading_[hash].push_back(request);
+  return started;
 }
 
 void FillTable::loaded(const UrlHash& hash, const std::shared_ptr<const Object>& object) {
   const auto waiting = loading_.extract(hash);
   if (waiting.empty()) return;
-  const bool found = object != nullptr && object->head.url == waiting.mapped().front()->url;
+  const RequestInfo& first = *waiting.mapped().front();
+  const bool found =
+      object != nullptr && object->head.url == (first.hash == hash ? first.url : first.plain_url);
   if (found) {
     parts_.ram.insert(hash, object);
     // A node that was restarted tells the index again what it holds, as it is asked for.
-    if (!object->head.policy.has(rules::CachePolicy::kVariantIndex))
-      renew_pointer(*waiting.mapped().front(), object);
+    if (!object->head.policy.has(rules::CachePolicy::kVariantIndex)) renew_pointer(first, object);
   }
   for (const auto& request : waiting.mapped()) {
-    if (Entry* entry = entry_of(hash)) {
+    if (request->hash != hash) {
+      look_up(request);
+    } else if (Entry* entry = entry_of(hash)) {
       join(*entry, request);
     } else {
       decide(request, found ? object : nullptr);
@@ -173,7 +185,8 @@ void FillTable::start_shared(const std::shared_ptr<const RequestInfo>& request,
   const std::uint64_t id = ++last_id_;
   Entry& entry = entries_[id];
   entry.fill = std::make_unique<Fill>(*this, FillId{id}, request, std::move(stale), false, forward);
-  by_key_[request->hash] = id;
+  entry.key = request->hash;
+  by_key_[entry.key] = id;
   parts_.stats.fills_open.set(entries_.size());
   if (request->exchange != ExchangeId::none) join(entry, request);
   entry.fill->start();
@@ -187,7 +200,8 @@ void FillTable::start_alone(std::shared_ptr<const RequestInfo> request, rules::F
   }
   const std::uint64_t id = ++last_id_;
   Entry& entry = entries_[id];
-  by_key_[alone_key(request->exchange)] = id;
+  entry.key = alone_key(request->exchange);
+  by_key_[entry.key] = id;
   entry.fill =
       std::make_unique<Fill>(*this, FillId{id}, std::move(request), std::move(stored), true, forward);
   parts_.stats.fills_open.set(entries_.size());
@@ -243,20 +257,27 @@ void FillTable::refuse(const std::shared_ptr<const RequestInfo>& request, int st
                     });
 }
 
-void FillTable::drop(const UrlHash& hash, const std::string& url) {
-  parts_.ram.erase(hash, url);
+void FillTable::drop(const UrlHash& hash) {
+  parts_.ram.erase(hash);
   keeper_.drop(hash);
 }
 
+// By the owner of the key: it is who tells the others what to keep, so they hear of this in the right order.
+void FillTable::drop_everywhere(const UrlHash& hash) {
+  parts_.store.remove(hash);
+  for (std::size_t worker = 0; worker < parts_.links.count(); ++worker)
+    parts_.links.send(worker, [hash](const WorkerPort& to) { to.fills->drop(hash); });
+}
+
 void FillTable::forget_stored(const RequestInfo& request) {
-  parts_.store.remove(request.hash);
+  drop_everywhere(request.hash);
   if (parts_.index != nullptr && request.hash == request.plain_hash)
     parts_.index->withdraw(parts_.key_of(request.plain_url));
-  for (std::size_t worker = 0; worker < parts_.links.count(); ++worker) {
-    parts_.links.send(worker, [hash = request.hash, url = request.url](const WorkerPort& to) {
-      to.fills->drop(hash, url);
-    });
-  }
+}
+
+std::shared_ptr<const Object> FillTable::stored_under_plain_url(const RequestInfo& request) {
+  const auto* object = parts_.ram.find(request.plain_hash, request.plain_url);
+  return object == nullptr ? nullptr : *object;
 }
 
 // Its lifetime ends now; the windows behind it begin.
@@ -281,17 +302,26 @@ void FillTable::replace(const UrlHash& hash, const rules::CachePolicy& policy,
 }
 
 void FillTable::forget(const UrlHash& hash, const std::string& url) {
-  drop(hash, url);
-  parts_.store.remove(hash);
+  drop(hash);
+  if (hash.high % parts_.links.count() != parts_.links.self()) return;
+  drop_everywhere(hash);
   if (parts_.index != nullptr) parts_.index->withdraw(parts_.key_of(url));
-  if (Entry* entry = entry_of(hash)) {
-    entry->forgotten = true;
-    by_key_.erase(hash);  // new requests start anew
+  for (auto& [id, entry] : entries_) {
+    const Fill& fill = *entry.fill;
+    if (!fill.is_alone() && !fill.is_forgotten() && fill.request().plain_hash == hash) detach(id, entry);
   }
 }
 
-UrlHash FillTable::follow_key(const Fill& fill) {
-  return fill.is_alone() ? alone_key(fill.request().exchange) : fill.request().hash;
+// Who waits for the fill goes on with it; new requests start anew.
+void FillTable::detach(std::uint64_t id, Entry& entry) {
+  entry.fill->forget();
+  const UrlHash key = std::exchange(entry.key, detached_key(id, parts_.links.self()));
+  by_key_.erase(key);
+  for (const Follower& follower : entry.followers) {
+    parts_.links.send(follower.worker, [key, detached = entry.key](const WorkerPort& to) {
+      to.front->on_fill_detached(key, detached);
+    });
+  }
 }
 
 FillTable::Entry* FillTable::entry_of(const UrlHash& key) {
@@ -353,7 +383,7 @@ void FillTable::tell_all() {
 void FillTable::tell(std::uint64_t id) {
   auto found = entries_.find(id);
   if (found == entries_.end() || !std::exchange(found->second.untold, false)) return;
-  const UrlHash key = follow_key(*found->second.fill);
+  const UrlHash key = found->second.key;
   const auto head = std::exchange(found->second.untold_head, nullptr);
   const bool grew = std::exchange(found->second.untold_growth, false);
   for (std::size_t i = 0; found != entries_.end() && i < found->second.followers.size(); ++i) {
@@ -386,16 +416,16 @@ void FillTable::on_fill_end(Fill& fill, FillResult result) {
   BASE_CHECK(found != entries_.end());
   Entry entry = std::move(found->second);
   entries_.erase(found);
-  const UrlHash key = follow_key(fill);
+  const UrlHash key = entry.key;
   if (const auto mapped = by_key_.find(key);
       mapped != by_key_.end() && mapped->second == static_cast<std::uint64_t>(fill.id())) {
     by_key_.erase(mapped);
   }
   parts_.stats.fills_open.set(entries_.size());
-  const bool keep = result.object != nullptr && result.shared && !result.stale_for_error && !entry.forgotten;
+  const bool keep =
+      result.object != nullptr && result.shared && !result.stale_for_error && !fill.is_forgotten();
   if (keep) keep_in_memory(parts_.ram, parts_.store.hasher(), result);
-  if (entry.forgotten && result.object != nullptr)
-    forget(fill.request().plain_hash, fill.request().plain_url);
+  for (const UrlHash& gone : result.gone_variants) drop_everywhere(gone);
   const auto shared_result = std::make_shared<const FillResult>(std::move(result));
   for (const Follower& follower : entry.followers) {
     parts_.links.send(follower.worker, [key, shared_result, keep](const WorkerPort& to) {

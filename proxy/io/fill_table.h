@@ -46,11 +46,11 @@ class FillTable final : public FillHost {
   // The client of such a request has gone; or has sent more of its body.
   void cancel_alone(ExchangeId exchange);
   void upload_alone(ExchangeId exchange);
-  // Forgets a URL here, also what a running fill is about to store.
+  // Forgets a URL with its variants here, also what running fills are about to store.
   void forget(const UrlHash& hash, const std::string& url);
 
   // Forgets one object here, and nothing of what is under way.
-  void drop(const UrlHash& hash, const std::string& url);
+  void drop(const UrlHash& hash);
 
   // Puts `object` in the place of what was made of the same answer.
   void replace(const UrlHash& hash, const rules::CachePolicy& policy,
@@ -75,6 +75,7 @@ class FillTable final : public FillHost {
     gate_.remember_failure(request, whole_origin, status, why);
   }
   void forget_stored(const RequestInfo& request) override;
+  [[nodiscard]] std::shared_ptr<const Object> stored_under_plain_url(const RequestInfo& request) override;
   void mark_stale(const RequestInfo& request, const Object& stored) override;
   void remember_unshared(const RequestInfo& request) override { gate_.remember_unshared(request); }
   void renew_pointer(const RequestInfo& request, const std::shared_ptr<const Object>& object) override;
@@ -99,13 +100,18 @@ class FillTable final : public FillHost {
   };
   struct Entry {
     std::unique_ptr<Fill> fill;
+    UrlHash key{};  // under which it is followed
     std::vector<Follower> followers;
-    bool forgotten = false;  // its object must not be kept
-    bool untold = false;     // there is news for the followers:
+    bool untold = false;  // there is news for the followers:
     std::shared_ptr<const FillHead> untold_head{};
     bool untold_growth = false;
   };
 
+  void look_up(const std::shared_ptr<const RequestInfo>& request);
+  [[nodiscard]] bool load(const UrlHash& hash, const std::string& url,
+                          const std::shared_ptr<const RequestInfo>& request);
+  void drop_everywhere(const UrlHash& hash);
+  void detach(std::uint64_t id, Entry& entry);
   void decide(const std::shared_ptr<const RequestInfo>& request, const std::shared_ptr<const Object>& object);
   void start_shared(const std::shared_ptr<const RequestInfo>& request, std::shared_ptr<const Object> stale,
                     rules::Forward forward);
@@ -120,7 +126,6 @@ class FillTable final : public FillHost {
   void tell_all();
   void tell(std::uint64_t id);
   void tell_growth(const Follower& follower, const UrlHash& key);
-  [[nodiscard]] static UrlHash follow_key(const Fill& fill);
   [[nodiscard]] Entry* entry_of(const UrlHash& key);
 
   FillTableParts parts_;
@@ -131,7 +136,7 @@ class FillTable final : public FillHost {
   Duration index_budget_;
   std::uint64_t last_id_ = 0;
   std::unordered_map<std::uint64_t, Entry> entries_;   // by FillId
-  std::unordered_map<UrlHash, std::uint64_t> by_key_;  // follow_key() of those
+  std::unordered_map<UrlHash, std::uint64_t> by_key_;  // those that may be joined, by Entry::key
   std::unordered_map<UrlHash, std::vector<std::shared_ptr<const RequestInfo>>> loading_;  // wait for the disk
   // Fills with news for their followers, told behind the calls that brought them: what arrived together,
   // head, body and end, is one write to a client and not one for each.
@@ -147,10 +152,15 @@ class FillTable final : public FillHost {
 // What a fill brought, into a worker's memory.
 void keep_in_memory(RamTier& ram, const UrlHasher& hasher, const FillResult& result);
 
-// The key under which a worker's Front follows a fill that is not shared; no hash of a URL has a zero upper
-// half (or with probability 2^-64).
+// The key under which a worker's Front follows a fill that is not shared; no hash of a URL has 0 or 1 for its
+// upper half (or with probability 2^-63).
 [[nodiscard]] inline UrlHash alone_key(ExchangeId exchange) {
   return {static_cast<std::uint64_t>(exchange), 0};
+}
+// ... and a shared one that was forgotten: a newer one may run under the hash of the URL. Workers are at most
+// 256.
+[[nodiscard]] inline UrlHash detached_key(std::uint64_t fill, std::size_t owner) {
+  return {fill << 8 | owner, 1};
 }
 
 }  // namespace reef::proxy

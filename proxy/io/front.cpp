@@ -346,7 +346,7 @@ void Front::wait_for(Exchange& exchange, const std::shared_ptr<const RequestInfo
   if (follow.head != nullptr && !request->from_peer) {
     const std::shared_ptr<const FillHead> head =
         follow.head;  // its Follow may go while the answer is written
-    return take_head(exchange, request, *head);
+    return take_head(request->hash, exchange, request, *head);
   }
   if (follow.waiting.size() >= kWaitingMax) {
     return answer_error(exchange, 503, "Too many requests wait for this object.", std::chrono::seconds(1));
@@ -356,14 +356,14 @@ void Front::wait_for(Exchange& exchange, const std::shared_ptr<const RequestInfo
 }
 
 // The head of the fill that this request waits for is there: it is its answer, or it has to look elsewhere.
-void Front::take_head(Exchange& exchange, const std::shared_ptr<const RequestInfo>& request,
-                      const FillHead& head) {
+void Front::take_head(const UrlHash& key, Exchange& exchange,
+                      const std::shared_ptr<const RequestInfo>& request, const FillHead& head) {
   const bool is_first = head.first == request->exchange;
   if (!is_first && head.head.status == 304) {
     // Not modified for the first one's validators: for the same ones, and of no use to others.
     const std::string validators = client_validators(request->head().fields);
     if (validators.empty()) {
-      if (const auto follow = follows_.find(request->hash); follow != follows_.end())
+      if (const auto follow = follows_.find(key); follow != follows_.end())
         follow->second.waiting.push_back(request);  // until that fill has ended
       return;
     }
@@ -376,9 +376,7 @@ void Front::take_head(Exchange& exchange, const std::shared_ptr<const RequestInf
   }
   answer_from_fill(exchange, *request, head, !is_first);
   // Answering may have changed the table (a pipelined request): look it up again.
-  const UrlHash key = head.shared ? request->hash : alone_key(request->exchange);
-  const auto alone = follows_.find(key);
-  const auto follow = alone != follows_.end() ? alone : follows_.find(request->hash);
+  const auto follow = follows_.find(key);
   if (follow != follows_.end()) follow->second.reading.push_back(request->exchange);
 }
 
@@ -521,7 +519,7 @@ void Front::on_fill_head(const UrlHash& key, const std::shared_ptr<const FillHea
   const auto waiting = std::exchange(found->second.waiting, {});
   for (const auto& request : waiting) {
     Exchange* exchange = find_(request->exchange);
-    if (exchange != nullptr) take_head(*exchange, request, *head);
+    if (exchange != nullptr) take_head(key, *exchange, request, *head);
   }
 }
 
@@ -540,6 +538,13 @@ void Front::on_fill_grew(const UrlHash& key) {
     std::swap(again->second.reading, reading);
     again->second.reading.insert(again->second.reading.end(), reading.begin(), reading.end());
   }
+}
+
+void Front::on_fill_detached(const UrlHash& key, const UrlHash& detached) {
+  auto node = follows_.extract(key);
+  if (node.empty()) return;
+  node.key() = detached;
+  follows_.insert(std::move(node));
 }
 
 void Front::on_fill_end(const UrlHash& key, const FillResult& result, bool keep) {

@@ -65,6 +65,8 @@ class Front {
   // What the fills that this worker follows come to.
   void on_fill_head(const UrlHash& key, const std::shared_ptr<const FillHead>& head);
   void on_fill_grew(const UrlHash& key);
+  // It goes on under another key.
+  void on_fill_detached(const UrlHash& key, const UrlHash& detached);
   void on_fill_end(const UrlHash& key, const FillResult& result, bool keep);
 
  private:
@@ -116,7 +118,8 @@ class Front {
                                                      const std::shared_ptr<const Destination>& to,
                                                      const Lookup& lookup) const;
   void wait_for(Exchange& exchange, const std::shared_ptr<const RequestInfo>& request);
-  void take_head(Exchange& exchange, const std::shared_ptr<const RequestInfo>& request, const FillHead& head);
+  void take_head(const UrlHash& key, Exchange& exchange, const std::shared_ptr<const RequestInfo>& request,
+                 const FillHead& head);
   void look_elsewhere(Exchange& exchange, const std::shared_ptr<const RequestInfo>& request);
   void ask_for_variant(const std::shared_ptr<const RequestInfo>& request, const std::string& vary_names,
                        std::int64_t generation);

@@ -151,12 +151,15 @@ void RamTier::insert(const UrlHash& hash, std::shared_ptr<const Object> object) 
   publish_gauges();
 }
 
-bool RamTier::erase(const UrlHash& hash, std::string_view url) {
-  const std::uint32_t slot = slot_of(hash, url);
-  if (slot == kNone) return false;
-  drop(slot);
-  publish_gauges();
-  return true;
+bool RamTier::erase(const UrlHash& hash) {
+  const std::size_t mask = table_.size() - 1;
+  for (std::size_t slot = hash.low & mask; table_[slot] != kNone; slot = (slot + 1) & mask) {
+    if (entries_[table_[slot]].hash != hash) continue;
+    drop(static_cast<std::uint32_t>(slot));
+    publish_gauges();
+    return true;
+  }
+  return false;
 }
 
 void RamTier::clear() {
