@@ -561,7 +561,13 @@ void Front::on_fill_end(const UrlHash& key, const FillResult& result, bool keep)
       continue;
     }
     if (result.object == nullptr) {
-      answer_error(*exchange, result.status, result.why, result.retry_after);
+      Lines status;
+      status.add("Cache-Status: ")
+          .add(parts_.options.node_name)
+          .add("; fwd=")
+          .add(rules::to_text(result.forward));
+      if (result.origin_status != 0) status.add("; fwd-status=").add(std::int64_t{result.origin_status});
+      answer_error(*exchange, result.status, result.why, result.retry_after, status.add("\r\n").view());
       continue;
     }
     if (!result.shared && request->exchange != result.first) {

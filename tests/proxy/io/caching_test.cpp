@@ -329,3 +329,24 @@ TEST_CASE(
     CHECK(site.get("/silent").status == 504);
   }
 }
+
+TEST_CASE(
+    "Cache-Status is on answers of the origin's and on those that say that it failed, not on refusals (RFC "
+    "9211 §2)") {
+  Site site;
+  site.origin.set("/broken", {.raw = " "});
+  const Answer failed = site.get("/broken");
+  CHECK(failed.status == 502);
+  CHECK(failed.field("Cache-Status").ends_with("; fwd=uri-miss"));
+  CHECK(says(site.ask("DELETE", "/broken"), "; fwd=method"));
+  CHECK(says(site.get("/missing"), "; fwd=uri-miss; fwd-status=404"));
+  site.origin.set("/a",
+                  {.fields = "Cache-Control: max-age=0, must-revalidate\r\n", .body = "a", .etag = "\"1\""});
+  CHECK(site.get("/a").status == 200);
+  site.origin.set("/a", {.raw = " "});
+  CHECK(says(site.get("/a"), "; fwd=stale"));
+  CHECK(site.get("/other", "Cache-Control: only-if-cached\r\n").field("Cache-Status").empty());
+  Client client(site.node->port());
+  client.send("GET /a HTTP/1.1\r\nHost: www.example.com\r\n\r\n");
+  CHECK(client.read_answer().field("Cache-Status").empty());
+}
