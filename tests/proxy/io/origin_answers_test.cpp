@@ -86,3 +86,77 @@ TEST_CASE("any status and reason phrase of an origin is passed on and kept (RFC 
   CHECK(site.get("/fine", "Range: bytes=0-1\r\n").head.starts_with("HTTP/1.1 206 Partial Content\r\n"));
   CHECK(site.get("/fine", "If-None-Match: \"1\"\r\n").head.starts_with("HTTP/1.1 304 Not Modified\r\n"));
 }
+
+TEST_CASE("trailers are dropped, and are never header fields (RFC 9110 §6.5.1)") {
+  Site site;
+  site.origin.set(
+      "/a",
+      {.raw = "HTTP/1.1 200 OK\r\nCache-Control: max-age=60\r\nTransfer-Encoding: chunked\r\nTrailer: X-T\r\n"
+              "\r\n3\r\nabc\r\n0\r\nX-T: 1\r\nCache-Control: no-store\r\n\r\n"});
+  for (int i = 0; i < 2; ++i) {
+    const Answer answer = site.get("/a");
+    CHECK(is_hit(answer) == (i == 1));
+    CHECK(answer.body == "abc");
+    CHECK(answer.field("X-T").empty());
+    CHECK(answer.field("Trailer").empty());
+  }
+  Client client(site.node->port());
+  client.send(Site::request("GET", "/a", "Connection: close\r\n"));
+  while (client.read_some()) {
+  }
+  CHECK(client.input().find("X-T") == std::string::npos);
+}
+
+TEST_CASE("bytes behind a body become part of nothing (RFC 9112 §6.3)") {
+  Site site;
+  const std::string evil = "HTTP/1.1 200 OK\r\nCache-Control: max-age=60\r\nContent-Length: 4\r\n\r\nevil";
+  site.origin.set(
+      "/a", {.raw = "HTTP/1.1 200 OK\r\nCache-Control: max-age=60\r\nContent-Length: 3\r\n\r\nabc" + evil});
+  site.origin.set("/b", {.body = "good"});
+  CHECK(site.get("/a").body == "abc");
+  CHECK(site.get("/b").body == "good");
+  const Answer hit = site.get("/a");
+  CHECK(is_hit(hit));
+  CHECK(hit.body == "abc");
+}
+
+TEST_CASE(
+    "an origin that closes without a byte has failed: no empty answer, and stale may cover (RFC 9111 "
+    "§4.2.4)") {
+  std::atomic<bool> answers{true};
+  ScriptedServer server([&](Peer& peer) {
+    while (!peer.read_head().empty() && answers)
+      peer.send("HTTP/1.1 200 OK\r\nCache-Control: max-age=0\r\nETag: \"1\"\r\nContent-Length: 3\r\n\r\nabc");
+  });
+  Options options = test_options();
+  options.sites = {{"www.small.org", "http://localhost:" + std::to_string(server.endpoint().port)}};
+  TestNode node(options);
+  const auto ask = [&](const std::string& method, const std::string& path) {
+    for (int i = 0; i < 5000 && node.sum(&Stats::fills_open) > 0; ++i) std::this_thread::sleep_for(1ms);
+    Client client(node.port());
+    client.send(Site::request(method, path));
+    return client.read_answer();
+  };
+  CHECK(ask("GET", "/a").body == "abc");
+  answers = false;
+  for (int i = 0; i < 2; ++i) CHECK(ask("GET", "/b").status == 502);
+  const Answer covered = ask("GET", "/a");
+  CHECK(covered.body == "abc");
+  CHECK(says(covered, "detail=stale-if-error"));
+  // What may have had an effect is not sent again.
+  const int before = server.connections();
+  CHECK(ask("POST", "/a").status == 502);
+  CHECK(server.connections() == before + 1);
+}
+
+TEST_CASE(
+    "a transfer coding that is not chunked runs until the close, and is not passed on (RFC 9112 §6.3)") {
+  Site site;
+  site.origin.set(
+      "/a",
+      {.raw = "HTTP/1.1 200 OK\r\nCache-Control: max-age=60\r\nTransfer-Encoding: x-unknown\r\n\r\nabcdef"});
+  const Answer answer = site.get("/a");
+  CHECK(answer.body == "abcdef");
+  CHECK(answer.field("Transfer-Encoding") != "x-unknown");
+  CHECK(site.get("/a").body == "abcdef");
+}
