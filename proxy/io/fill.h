@@ -139,6 +139,8 @@ class Fill {
   [[nodiscard]] FillId id() const { return id_; }
   [[nodiscard]] const RequestInfo& request() const { return *request_; }
   [[nodiscard]] bool is_alone() const { return alone_; }
+  // What it validates, or null.
+  [[nodiscard]] const std::shared_ptr<const Object>& validated() const { return stale_; }
   [[nodiscard]] const std::shared_ptr<const FillHead>& head() const { return head_; }
 
   // A peer asks to follow this fill, which has no head yet. False: it must not, because we are about to wait

@@ -6,6 +6,7 @@
 #include "base/check.h"
 #include "proxy/io/front.h"
 #include "proxy/io/messages.h"
+#include "proxy/rules/vary.h"
 
 namespace reef::proxy {
 namespace {
@@ -90,7 +91,7 @@ void FillTable::resolve(std::shared_ptr<const RequestInfo> request) {
 }
 
 void FillTable::look_up(const std::shared_ptr<const RequestInfo>& request) {
-  if (Entry* entry = entry_of(request->hash)) return join(*entry, request);
+  if (Entry* entry = entry_of(request->hash)) return find_running(*entry, request);
   if (const auto* object = parts_.ram.find(request->hash, request->url)) return decide(request, *object);
   if (!load(request->hash, request->url, request)) decide(request, nullptr);
 }
@@ -126,7 +127,7 @@ void FillTable::loaded(const UrlHash& hash, const std::shared_ptr<const Object>&
     if (request->hash != hash) {
       look_up(request);
     } else if (Entry* entry = entry_of(hash)) {
-      join(*entry, request);
+      find_running(*entry, request);
     } else {
       decide(request, found ? object : nullptr);
     }
@@ -219,6 +220,24 @@ void FillTable::upload_alone(ExchangeId exchange) {
 
 UploadSource* FillTable::upload_of(const RequestInfo& request) {
   return parts_.links.port(parts_.links.self()).front->upload_of(request.exchange);
+}
+
+// A fill is running: what it validates may do for this request meanwhile (RFC 5861 §3).
+void FillTable::find_running(Entry& entry, const std::shared_ptr<const RequestInfo>& request) {
+  if (const auto& stored = entry.fill->validated();
+      stored != nullptr && request->exchange != ExchangeId::none && stored->head.url == request->url) {
+    const rules::Reuse reuse =
+        decide_reuse(stored->head.policy, request->head(), parts_.options, request->to->mode, wall_now())
+            .reuse;
+    if (reuse == rules::Reuse::fresh || reuse == rules::Reuse::stale_while_revalidate ||
+        reuse == rules::Reuse::stale_allowed) {
+      parts_.links.send(request->worker, [request, object = stored](const WorkerPort& to) {
+        to.front->on_found(request, object);
+      });
+      return;
+    }
+  }
+  join(entry, request);
 }
 
 void FillTable::join(Entry& entry, const std::shared_ptr<const RequestInfo>& request) {
@@ -426,6 +445,7 @@ void FillTable::on_fill_end(Fill& fill, FillResult result) {
       result.object != nullptr && result.shared && !result.stale_for_error && !fill.is_forgotten();
   if (keep) keep_in_memory(parts_.ram, parts_.store.hasher(), result);
   for (const UrlHash& gone : result.gone_variants) drop_everywhere(gone);
+  if (keep) drop_replaced(entry, result);
   const auto shared_result = std::make_shared<const FillResult>(std::move(result));
   for (const Follower& follower : entry.followers) {
     parts_.links.send(follower.worker, [key, shared_result, keep](const WorkerPort& to) {
@@ -434,6 +454,26 @@ void FillTable::on_fill_end(Fill& fill, FillResult result) {
   }
   ended_.push_back(std::move(entry.fill));
   reaper_.start(Duration::zero());
+}
+
+// Workers that did not follow the fill may hold what its answer replaces: the object, or the index that led
+// to it.
+void FillTable::drop_replaced(const Entry& entry, const FillResult& result) {
+  const RequestInfo& request = entry.fill->request();
+  const bool same_index = result.variant_index != nullptr &&
+                          rules::generation_of(result.variant_index->head.policy) == request.generation;
+  const bool replaces_index = !request.vary_names.empty() && result.origin_status != 304 && !same_index;
+  if (entry.fill->validated() == nullptr && !replaces_index) return;
+  for (std::size_t worker = 0; worker < parts_.links.count(); ++worker) {
+    const bool told = worker == parts_.links.self() ||
+                      std::any_of(entry.followers.begin(), entry.followers.end(),
+                                  [worker](const Follower& follower) { return follower.worker == worker; });
+    if (told) continue;
+    parts_.links.send(worker, [hash = request.hash, plain_hash = request.plain_hash](const WorkerPort& to) {
+      to.fills->drop(hash);
+      to.fills->drop(plain_hash);
+    });
+  }
 }
 
 void FillTable::renew_pointer(const RequestInfo& request, const std::shared_ptr<const Object>& object) {

@@ -111,10 +111,12 @@ class FillTable final : public FillHost {
   [[nodiscard]] bool load(const UrlHash& hash, const std::string& url,
                           const std::shared_ptr<const RequestInfo>& request);
   void drop_everywhere(const UrlHash& hash);
+  void drop_replaced(const Entry& entry, const FillResult& result);
   void detach(std::uint64_t id, Entry& entry);
   void decide(const std::shared_ptr<const RequestInfo>& request, const std::shared_ptr<const Object>& object);
   void start_shared(const std::shared_ptr<const RequestInfo>& request, std::shared_ptr<const Object> stale,
                     rules::Forward forward);
+  void find_running(Entry& entry, const std::shared_ptr<const RequestInfo>& request);
   void join(Entry& entry, const std::shared_ptr<const RequestInfo>& request);
   void follow(Entry& entry, std::size_t worker);
   void loaded(const UrlHash& hash, const std::shared_ptr<const Object>& object);

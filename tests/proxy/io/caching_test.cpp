@@ -350,3 +350,51 @@ TEST_CASE(
   client.send("GET /a HTTP/1.1\r\nHost: www.example.com\r\n\r\n");
   CHECK(client.read_answer().field("Cache-Status").empty());
 }
+
+TEST_CASE("what a fetch replaces is served by no worker any more (RFC 9111 §4)") {
+  Site site(2);
+  // Connections are spread over the workers by the kernel: of 16 none goes to one of two once in 2^15 times.
+  const auto all_say = [&](const std::string& path, const std::string& body) {
+    for (int i = 0; i < 16; ++i) {
+      if (site.get(path).body != body) return false;
+    }
+    return true;
+  };
+  site.origin.set("/a", {.body = "old", .etag = "\"1\""});
+  CHECK(all_say("/a", "old"));
+  site.origin.set("/a", {.body = "new", .etag = "\"2\""});
+  CHECK(site.get("/a", "Cache-Control: no-cache\r\n").body == "new");
+  CHECK(all_say("/a", "new"));
+  CHECK(site.origin.count("/a") == 2);
+
+  const std::string window = "Cache-Control: max-age=0, stale-while-revalidate=60\r\n";
+  site.origin.set("/b", {.fields = window, .body = "old", .etag = "\"1\""});
+  CHECK(site.get("/b").body == "old");
+  site.settle();
+  site.origin.set("/b", {.body = "new", .head_delay = 300ms, .etag = "\"2\""});
+  for (int i = 0; i < 16; ++i) {  // at once: all while the validation is under way
+    Client client(site.node->port());
+    client.send(Site::request("GET", "/b"));
+    const Answer answer = client.read_answer();
+    CAPTURE(i);
+    CAPTURE(answer.head);
+    CHECK(answer.body == "old");
+  }
+  CHECK(all_say("/b", "new"));
+  CHECK(site.origin.count("/b") == 2);
+}
+
+TEST_CASE("the Vary of the most recent response decides on all workers (RFC 9111 §4.1)") {
+  Site site(2);
+  const auto ask = [&](const std::string& more) { return site.get("/a", "X: 1\r\nY: 1\r\n" + more).body; };
+  site.origin.set("/a", {.fields = "Cache-Control: max-age=300\r\nVary: X\r\n", .body = "by X"});
+  for (int i = 0; i < 16; ++i) CHECK(ask("") == "by X");
+  site.origin.set("/a", {.fields = "Cache-Control: max-age=300\r\nVary: Y\r\n", .body = "by Y"});
+  CHECK(ask("Cache-Control: no-cache\r\n") == "by Y");
+  for (int i = 0; i < 16; ++i) CHECK(ask("") == "by Y");
+  CHECK(site.get("/a", "X: 2\r\nY: 1\r\n").body == "by Y");
+  site.origin.set("/a", {.body = "for all"});
+  CHECK(ask("Cache-Control: no-cache\r\n") == "for all");
+  for (int i = 0; i < 16; ++i) CHECK(ask("") == "for all");
+  CHECK(site.origin.count("/a") == 3);
+}
