@@ -9,8 +9,10 @@
 #include <vector>
 
 #include "proxy/io/connection.h"
+#include "proxy/io/destinations.h"
 #include "proxy/io/fill.h"
 #include "proxy/io/request_info.h"
+#include "proxy/io/request_marks.h"
 #include "proxy/io/worker_links.h"
 #include "proxy/store/ram_tier.h"
 
@@ -25,18 +27,6 @@ struct FrontParts {
   WorkerLinks& links;
   Stats& stats;
 };
-
-// Which of a request's fields need a closer look, found in one pass.
-struct RequestMarks {
-  bool conditional = false;   // If-None-Match, If-Modified-Since
-  bool precondition = false;  // If-Match, If-Unmodified-Since: the origin's to judge
-  bool range = false;
-  bool directives = false;  // Cache-Control, Pragma, Authorization
-  bool peer = false;        // Reef-Peer
-  bool loop = false;        // CDN-Loop, Via
-  bool service_worker = false;
-};
-[[nodiscard]] RequestMarks marks_of(http::FieldsView fields);
 
 class Front {
  public:
@@ -77,12 +67,6 @@ class Front {
     std::shared_ptr<const FillHead> head;
     bool joined = false;  // the owner said that there is a fill: others may simply wait with us
   };
-  // A host name as clients write it, and where it leads or why not.
-  struct Host {
-    std::shared_ptr<const Destination> to;
-    int status = 0;  // the refusal, where `to` is null; 200: the node's own page
-    std::string why;
-  };
   // The parts of a request that an answer depends on.
   struct Asked {
     const http::RequestHead& head;
@@ -103,8 +87,6 @@ class Front {
     std::int64_t generation = 0;
   };
 
-  [[nodiscard]] const Host& host_of(std::string_view authority);
-  [[nodiscard]] Host look_up(std::string_view authority) const;
   [[nodiscard]] bool refuse_by_policy(Exchange& exchange, const http::RequestHead& head,
                                       const RequestMarks& marks, const Destination& to,
                                       const RequestBody& body, std::string_view path_query);
@@ -146,8 +128,7 @@ class Front {
 
   FrontParts parts_;
   std::function<Exchange*(ExchangeId)> find_;
-  std::unordered_map<std::string, Host> hosts_;
-  std::string host_key_;  // scratch of host_of()
+  Destinations destinations_;
   std::unordered_map<UrlHash, Follow> follows_;
 };
 
