@@ -220,7 +220,10 @@ void Front::answer_with(Exchange& exchange, const Asked& asked, const ObjectHead
     reply.fields = rewritten;
   }
   ConditionalReply conditional;
-  if (asked.marks.conditional || asked.marks.range) {
+  // Of other methods they are the origin's to judge: PUT with If-None-Match: * and its like (RFC 9110
+  // §13.1.2).
+  const bool readable = asked.head.method == "GET" || asked.head.method == "HEAD";
+  if ((asked.marks.conditional || asked.marks.range) && readable) {
     conditional = conditional_reply(asked.head, head, reply.fields, length);
     if (conditional.status != head.status) {
       reply.status = conditional.status;

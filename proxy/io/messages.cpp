@@ -147,7 +147,10 @@ std::string interim_fields(const RequestInfo& request, const http::ResponseHead&
   std::string out;
   http::HeadBuilder builder(out);
   for (const http::Field& field : head.fields) {
-    if (!end_to_end.keeps(field.name) || http::equal_ignoring_case(field.name, kPeerField)) continue;
+    if (!end_to_end.keeps(field.name) || http::equal_ignoring_case(field.name, kPeerField) ||
+        http::equal_ignoring_case(field.name, "Content-Length")) {
+      continue;
+    }
     if (request.to->mode == rules::Mode::coralized && !http::is_coralized_response_field(field.name))
       continue;
     builder.field(field.name, field.value);

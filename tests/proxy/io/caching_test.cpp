@@ -398,3 +398,13 @@ TEST_CASE("the Vary of the most recent response decides on all workers (RFC 9111
   for (int i = 0; i < 16; ++i) CHECK(ask("") == "for all");
   CHECK(site.origin.count("/a") == 3);
 }
+
+TEST_CASE("conditions of other methods than GET and HEAD are the origin's to judge (RFC 9110 §13.1.2)") {
+  Site site;
+  site.origin.set("/a", {.body = "made", .etag = "\"1\""});
+  const Answer answer =
+      site.ask("PUT", "/a", "If-None-Match: *\r\nRange: bytes=0-0\r\nContent-Length: 0\r\n");
+  CHECK(answer.status == 200);
+  CHECK(answer.body == "made");
+  CHECK(site.origin.last("/a").find("If-None-Match: *") != std::string::npos);
+}

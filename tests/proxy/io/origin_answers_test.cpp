@@ -28,7 +28,8 @@ TEST_CASE(
     peer.read_head();
     peer.send("HTTP/1.1 100 Continue\r\n\r\n");
     peer.send(
-        "HTTP/1.1 103 Early Hints\r\nLink: </style.css>; rel=preload\r\nConnection: X-Hop\r\nX-Hop: "
+        "HTTP/1.1 103 Early Hints\r\nLink: </style.css>; rel=preload\r\nContent-Length: 3\r\nConnection: "
+        "X-Hop\r\nX-Hop: "
         "1\r\n\r\n");
     for (int i = 0; i < 5000 && !hinted; ++i) std::this_thread::sleep_for(1ms);
     peer.send("HTTP/1.1 200 OK\r\nCache-Control: max-age=60\r\nContent-Length: 3\r\n\r\nabc");
