@@ -322,6 +322,7 @@ void FillTable::replace(const UrlHash& hash, const rules::CachePolicy& policy,
 
 void FillTable::forget(const UrlHash& hash, const std::string& url) {
   drop(hash);
+  parts_.links.port(parts_.links.self()).front->on_forgotten(hash);
   if (hash.high % parts_.links.count() != parts_.links.self()) return;
   drop_everywhere(hash);
   if (parts_.index != nullptr) parts_.index->withdraw(parts_.key_of(url));

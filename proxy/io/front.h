@@ -55,6 +55,8 @@ class Front {
   // What the fills that this worker follows come to.
   void on_fill_head(const UrlHash& key, const std::shared_ptr<const FillHead>& head);
   void on_fill_grew(const UrlHash& key);
+  // A URL was invalidated.
+  void on_forgotten(const UrlHash& plain_hash);
   // It goes on under another key.
   void on_fill_detached(const UrlHash& key, const UrlHash& detached);
   void on_fill_end(const UrlHash& key, const FillResult& result, bool keep);
@@ -65,7 +67,10 @@ class Front {
     std::vector<std::shared_ptr<const RequestInfo>> waiting;
     std::vector<ExchangeId> reading;
     std::shared_ptr<const FillHead> head;
-    bool joined = false;  // the owner said that there is a fill: others may simply wait with us
+    bool joined = false;   // the owner said that there is a fill: others may simply wait with us
+    UrlHash plain_hash{};  // of the URL
+    bool outdated =
+        false;  // that was invalidated meanwhile: nobody else may join, whether or not the owner knows
   };
   // The parts of a request that an answer depends on.
   struct Asked {

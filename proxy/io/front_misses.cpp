@@ -81,6 +81,8 @@ void Front::answer_miss(Exchange& exchange, const http::RequestHead& head, const
 
 void Front::wait_for(Exchange& exchange, const std::shared_ptr<const RequestInfo>& request) {
   Follow& follow = follows_[request->hash];
+  if (follow.outdated) return look_elsewhere(exchange, request);
+  follow.plain_hash = request->plain_hash;
   if (follow.head != nullptr && !request->from_peer) {
     const std::shared_ptr<const FillHead> head =
         follow.head;  // its Follow may go while the answer is written
@@ -118,7 +120,7 @@ void Front::take_head(const UrlHash& key, Exchange& exchange,
   if (follow != follows_.end()) follow->second.reading.push_back(request->exchange);
 }
 
-// What others wait for turned out to be for one client alone.
+// What others wait for is not for this request.
 void Front::look_elsewhere(Exchange& exchange, const std::shared_ptr<const RequestInfo>& request) {
   if (request->only_if_cached) return answer_error(exchange, 504, "This proxy has no copy of the object.");
   parts_.stats.passed.add();
@@ -275,6 +277,12 @@ void Front::on_fill_grew(const UrlHash& key) {
     // Those that came meanwhile stand behind.
     std::swap(again->second.reading, reading);
     again->second.reading.insert(again->second.reading.end(), reading.begin(), reading.end());
+  }
+}
+
+void Front::on_forgotten(const UrlHash& plain_hash) {
+  for (auto& [key, follow] : follows_) {
+    if (follow.plain_hash == plain_hash) follow.outdated = true;
   }
 }
 

@@ -147,6 +147,7 @@ TEST_CASE("a fill that was under way when its URL was invalidated goes on beside
   const Answer whole = reader.read_answer();
   CHECK(whole.whole);
   CHECK(whole.body == old_body);
+  CHECK(site.get("/a").body == "new");
   const Answer hit = site.get("/a");
   CHECK(hit.body == "new");
   CHECK(is_hit(hit));
