@@ -36,7 +36,7 @@ std::string_view to_text(SourceKind kind) {
 }
 
 Fill::Fill(FillHost& host, FillId id, std::shared_ptr<const RequestInfo> request,
-           std::shared_ptr<const Object> stored, bool alone, rules::Forward forward)
+           const std::shared_ptr<const Object>& stored, bool alone, rules::Forward forward)
     : host_(host),
       id_(id),
       request_(std::move(request)),

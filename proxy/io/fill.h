@@ -129,7 +129,7 @@ class Fill {
   // `stored`: a stored response to validate, or null. `alone`: for this one request, not shared with others;
   // what is stored is not validated then, but contradicted by what a HEAD brings.
   Fill(FillHost& host, FillId id, std::shared_ptr<const RequestInfo> request,
-       std::shared_ptr<const Object> stored, bool alone, rules::Forward forward);
+       const std::shared_ptr<const Object>& stored, bool alone, rules::Forward forward);
   ~Fill();
   Fill(const Fill&) = delete;
   Fill& operator=(const Fill&) = delete;

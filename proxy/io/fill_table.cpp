@@ -82,7 +82,7 @@ WallTime FillTable::wall_now() const {
   return std::chrono::time_point_cast<std::chrono::milliseconds>(std::chrono::system_clock::now());
 }
 
-void FillTable::resolve(std::shared_ptr<const RequestInfo> request) {
+void FillTable::resolve(const std::shared_ptr<const RequestInfo>& request) {
   // A variant's fill adds it to the index, which may have left this memory for the disk.
   const bool lacks_index = !request->vary_names.empty() && entry_of(request->hash) == nullptr &&
                            parts_.ram.find(request->plain_hash, request->plain_url) == nullptr;
@@ -92,7 +92,10 @@ void FillTable::resolve(std::shared_ptr<const RequestInfo> request) {
 
 void FillTable::look_up(const std::shared_ptr<const RequestInfo>& request) {
   if (Entry* entry = entry_of(request->hash)) return find_running(*entry, request);
-  if (const auto* object = parts_.ram.find(request->hash, request->url)) return decide(request, *object);
+  if (const auto* found = parts_.ram.find(request->hash, request->url)) {
+    const std::shared_ptr<const Object> object = *found;  // answering may move what the tier holds
+    return decide(request, object);
+  }
   if (!load(request->hash, request->url, request)) decide(request, nullptr);
 }
 
@@ -178,14 +181,14 @@ void FillTable::decide(const std::shared_ptr<const RequestInfo>& request,
 }
 
 void FillTable::start_shared(const std::shared_ptr<const RequestInfo>& request,
-                             std::shared_ptr<const Object> stale, rules::Forward forward) {
+                             const std::shared_ptr<const Object>& stale, rules::Forward forward) {
   if (entries_.size() >= parts_.options.origins.fetches_max) {
     parts_.stats.overloaded.add();
     return refuse(request, 503, "This proxy is fetching too much at the moment.", std::chrono::seconds(1));
   }
   const std::uint64_t id = ++last_id_;
   Entry& entry = entries_[id];
-  entry.fill = std::make_unique<Fill>(*this, FillId{id}, request, std::move(stale), false, forward);
+  entry.fill = std::make_unique<Fill>(*this, FillId{id}, request, stale, false, forward);
   entry.key = request->hash;
   by_key_[entry.key] = id;
   parts_.stats.fills_open.set(entries_.size());
@@ -194,7 +197,7 @@ void FillTable::start_shared(const std::shared_ptr<const RequestInfo>& request,
 }
 
 void FillTable::start_alone(std::shared_ptr<const RequestInfo> request, rules::Forward forward,
-                            std::shared_ptr<const Object> stored) {
+                            const std::shared_ptr<const Object>& stored) {
   if (entries_.size() >= parts_.options.origins.fetches_max) {
     parts_.stats.overloaded.add();
     return refuse(request, 503, "This proxy is fetching too much at the moment.", std::chrono::seconds(1));
@@ -203,8 +206,7 @@ void FillTable::start_alone(std::shared_ptr<const RequestInfo> request, rules::F
   Entry& entry = entries_[id];
   entry.key = alone_key(request->exchange);
   by_key_[entry.key] = id;
-  entry.fill =
-      std::make_unique<Fill>(*this, FillId{id}, std::move(request), std::move(stored), true, forward);
+  entry.fill = std::make_unique<Fill>(*this, FillId{id}, std::move(request), stored, true, forward);
   parts_.stats.fills_open.set(entries_.size());
   follow(entry, parts_.links.self());
   entry.fill->start();

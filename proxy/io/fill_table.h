@@ -38,11 +38,11 @@ class FillTable final : public FillHost {
   ~FillTable() override;
 
   // Finds out about a request of any worker: answers with Front::on_found, on_joined, on_alone or on_refused.
-  void resolve(std::shared_ptr<const RequestInfo> request);
+  void resolve(const std::shared_ptr<const RequestInfo>& request);
   // A fetch for one request of this worker that is shared with nobody. `stored`: what a HEAD could
   // contradict.
   void start_alone(std::shared_ptr<const RequestInfo> request, rules::Forward forward,
-                   std::shared_ptr<const Object> stored = nullptr);
+                   const std::shared_ptr<const Object>& stored = nullptr);
   // The client of such a request has gone; or has sent more of its body.
   void cancel_alone(ExchangeId exchange);
   void upload_alone(ExchangeId exchange);
@@ -114,8 +114,8 @@ class FillTable final : public FillHost {
   void drop_replaced(const Entry& entry, const FillResult& result);
   void detach(std::uint64_t id, Entry& entry);
   void decide(const std::shared_ptr<const RequestInfo>& request, const std::shared_ptr<const Object>& object);
-  void start_shared(const std::shared_ptr<const RequestInfo>& request, std::shared_ptr<const Object> stale,
-                    rules::Forward forward);
+  void start_shared(const std::shared_ptr<const RequestInfo>& request,
+                    const std::shared_ptr<const Object>& stale, rules::Forward forward);
   void find_running(Entry& entry, const std::shared_ptr<const RequestInfo>& request);
   void join(Entry& entry, const std::shared_ptr<const RequestInfo>& request);
   void follow(Entry& entry, std::size_t worker);

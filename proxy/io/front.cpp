@@ -20,7 +20,7 @@ bool is_redirect(int status) { return status == 201 || (status >= 300 && status 
 
 }  // namespace
 
-Front::Front(FrontParts parts) : parts_(std::move(parts)), destinations_(parts_.options, parts_.names) {}
+Front::Front(FrontParts parts) : parts_(parts), destinations_(parts_.options, parts_.names) {}
 
 WallTime Front::wall_now() const {
   return std::chrono::time_point_cast<std::chrono::milliseconds>(std::chrono::system_clock::now());
