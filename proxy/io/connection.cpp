@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "proxy/http/builder.h"
 #include "proxy/http/message.h"
 
 namespace reef::proxy {
@@ -273,16 +274,16 @@ void Connection::refuse(int status, std::string_view why) {
   context_.host.on_bad_request(*this, status, why);
 }
 
-void Connection::interim(int status) {
+void Connection::interim(int status, std::string_view fields) {
   if (state_ != State::answering || replied_ || minor_version_ == 0) return;
-  std::array<char, 64> line;
-  const int size = std::snprintf(line.data(), line.size(), "HTTP/1.1 %d %s\r\n\r\n", status,
-                                 std::string(http::reason_phrase(status)).c_str());
-  const iovec piece{line.data(), static_cast<std::size_t>(size)};
+  std::string head;
+  http::HeadBuilder(head).status(status).lines(fields).end();
+  const iovec piece = piece_of(head);
   const IoResult result = transport_->write({&piece, 1}, false);
-  // Nothing else is under way on this connection, so its send buffer is empty; a client for whom even these
-  // few bytes do not fit is gone.
-  if (result.state != IoState::ok || result.bytes != piece.iov_len) abort();
+  context_.stats.bytes_out.add(result.bytes);
+  if (result.state == IoState::again) return;
+  // A part of it can be neither taken back nor, before an answer, be waited for.
+  if (result.state == IoState::closed || result.bytes != head.size()) abort();
 }
 
 void Connection::reply(const Reply& reply) {
@@ -545,7 +546,7 @@ UploadSource::State Connection::Upload::read(std::span<std::byte> out, std::size
   if (self.framing_->state() == BodyFraming::State::complete) return State::end;
   if (self.expects_continue_ && self.input_.empty() && !self.replied_) {
     self.expects_continue_ = false;
-    self.interim(100);
+    self.interim(100, {});
     if (self.state_ != Connection::State::answering) return State::broken;
   }
   const BodyFraming::Step step = self.framing_->read(self.input_, out);

@@ -77,7 +77,7 @@ class Connection final : public Exchange, public TimerWheel::Entry {
   }
   [[nodiscard]] const Endpoint& client() const override { return client_; }
   void reply(const Reply& reply) override;
-  void interim(int status) override;
+  void interim(int status, std::string_view fields) override;
   void body_grew() override;
   [[nodiscard]] UploadSource& upload() override { return upload_; }
 

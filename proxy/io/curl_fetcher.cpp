@@ -369,7 +369,7 @@ bool CurlFetcher::Transfer::head_complete() {
       verdict = FetchEnd::bad_head;
       return false;
     }
-    sink->on_interim(status);
+    sink->on_interim(parsed.head);
     head.clear();
     return sink != nullptr;
   }

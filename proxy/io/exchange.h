@@ -49,8 +49,9 @@ class Exchange {
 
   // The answer; once.
   virtual void reply(const Reply& reply) = 0;
-  // An interim response without fields, before the answer.
-  virtual void interim(int status) = 0;
+  // An interim response before the answer; lost where the client is slow to take it, and for HTTP/1.0.
+  // `fields`: "Name: value\r\n" lines, read during the call only.
+  virtual void interim(int status, std::string_view fields) = 0;
   // There may be more of the body that reply() was given (or it is complete, or broken).
   virtual void body_grew() = 0;
 

@@ -49,7 +49,8 @@ class UploadSource {
 class FetchSink {
  public:
   virtual ~FetchSink() = default;
-  virtual void on_interim(int status) { static_cast<void>(status); }
+  // A head of 100 to 199, without 101; views die with the call.
+  virtual void on_interim(const http::ResponseHead& head) { static_cast<void>(head); }
   // A valid final head; views die with the call. False refuses the response (on_end(refused_by_sink)
   // follows).
   [[nodiscard]] virtual bool on_head(const http::ResponseHead& head) = 0;

@@ -48,8 +48,11 @@ struct FillHead {
   std::int64_t generation = 0;
   bool shared = true;  // false: only `first` may use it, everybody else fetches for himself
   ExchangeId first = ExchangeId::none;
+  std::string first_fields;  // what `first` gets in place of head.fields; empty: the same
   SourceKind source = SourceKind::origin;
   rules::Forward forward = rules::Forward::uri_miss;
+  bool has_age = false;    // it came with one
+  std::string validators;  // with 304: client_validators() of the request that it answers
 };
 
 struct Received;
@@ -59,6 +62,9 @@ struct FillResult {
   // error.
   std::shared_ptr<const Object> object;
   std::shared_ptr<const Object> variant_index;  // to be kept under the plain URL, where `object` varies
+  std::vector<UrlHash> gone_variants;           // to be forgotten in exchange
+  bool shared = true;  // false: `object` is the answer to `first` only, and not to be kept
+  ExchangeId first = ExchangeId::none;
   SourceKind source = SourceKind::origin;
   rules::Forward forward = rules::Forward::uri_miss;
   int origin_status = 0;  // what the origin said; 0: nothing
@@ -78,6 +84,9 @@ class FillHost {
 
   virtual void on_fill_head(Fill& fill, std::shared_ptr<const FillHead> head) = 0;
   virtual void on_fill_grew(Fill& fill) = 0;
+  // For the client of `request` alone, and not a word that it must hear.
+  virtual void on_fill_interim(const std::shared_ptr<const RequestInfo>& request, int status,
+                               std::string fields) = 0;
   // The last word: the fill is destroyed at the end of the turn.
   virtual void on_fill_end(Fill& fill, FillResult result) = 0;
   [[nodiscard]] virtual Fill* find_fill(FillId id) = 0;
@@ -88,6 +97,12 @@ class FillHost {
   // The origin (or this URL there) is not to be asked for a while.
   virtual void remember_failure(const RequestInfo& request, bool whole_origin, int status,
                                 const std::string& why) = 0;
+  // What is stored for the request is no longer what the origin says.
+  virtual void forget_stored(const RequestInfo& request) = 0;
+  // What this worker's memory holds under the plain URL of a request, or null.
+  [[nodiscard]] virtual std::shared_ptr<const Object> stored_under_plain_url(const RequestInfo& request) = 0;
+  // `stored` may be no longer what the origin says: it is stale from now on.
+  virtual void mark_stale(const RequestInfo& request, const Object& stored) = 0;
   // Nobody can share what this URL yields.
   virtual void remember_unshared(const RequestInfo& request) = 0;
 
@@ -111,9 +126,10 @@ class FillHost {
 
 class Fill {
  public:
-  // `stale`: a stored response to validate, or null. `alone`: for this one request, not shared with others.
+  // `stored`: a stored response to validate, or null. `alone`: for this one request, not shared with others;
+  // what is stored is not validated then, but contradicted by what a HEAD brings.
   Fill(FillHost& host, FillId id, std::shared_ptr<const RequestInfo> request,
-       std::shared_ptr<const Object> stale, bool alone, rules::Forward forward);
+       const std::shared_ptr<const Object>& stored, bool alone, rules::Forward forward);
   ~Fill();
   Fill(const Fill&) = delete;
   Fill& operator=(const Fill&) = delete;
@@ -123,6 +139,8 @@ class Fill {
   [[nodiscard]] FillId id() const { return id_; }
   [[nodiscard]] const RequestInfo& request() const { return *request_; }
   [[nodiscard]] bool is_alone() const { return alone_; }
+  // What it validates, or null.
+  [[nodiscard]] const std::shared_ptr<const Object>& validated() const { return stale_; }
   [[nodiscard]] const std::shared_ptr<const FillHead>& head() const { return head_; }
 
   // A peer asks to follow this fill, which has no head yet. False: it must not, because we are about to wait
@@ -130,9 +148,14 @@ class Fill {
   [[nodiscard]] bool on_peer_waits(const std::optional<Endpoint>& peer);
   // request_origin() has its answer: where to connect, or why not.
   void on_origin(Result<std::vector<Endpoint>> addresses, int status, std::chrono::seconds retry_after);
+  // What it brings is for those who wait for it, and not to be kept: its URL was invalidated meanwhile.
+  void forget() { forgotten_ = true; }
+  [[nodiscard]] bool is_forgotten() const { return forgotten_; }
   // The client that alone wanted this has gone.
   void cancel();
   void on_upload_data();
+  // What is stored may cover for an origin that answers 500, 502, 503 or 504.
+  [[nodiscard]] bool covers_server_error() const;
 
  private:
   struct Source;
@@ -152,6 +175,7 @@ class Fill {
   [[nodiscard]] FetchRequest origin_request(std::vector<Endpoint> addresses) const;
   void add_resume_fields(FetchRequest& request) const;
 
+  void on_interim(Attempt& attempt, const http::ResponseHead& head);
   [[nodiscard]] bool on_head(Attempt& attempt, const http::ResponseHead& head);
   [[nodiscard]] bool on_peer_head(Attempt& attempt, const http::ResponseHead& head);
   [[nodiscard]] bool on_origin_head(Attempt& attempt, const http::ResponseHead& head);
@@ -165,9 +189,16 @@ class Fill {
   void drop(Attempt& attempt);
   void drop_all_but(const Attempt* kept);
   void complete();
-  [[nodiscard]] std::shared_ptr<const Object> make_variant_index();
-  void not_modified(const http::ResponseHead& head);
-  void fail(int status, std::string why, std::chrono::seconds retry_after = std::chrono::seconds{0});
+  void add_variant(FillResult& result);
+  void not_modified(Attempt& attempt, const http::ResponseHead& head);
+  struct Failure {
+    int status;
+    std::string why;
+    std::chrono::seconds retry_after{0};
+    int origin_status = 0;       // of the answer that counts as the failure; 0: there was none
+    bool may_be_covered = true;  // by what is stale
+  };
+  void fail(Failure failure);
   void end(FillResult result);
   void check_time();
   void arm();
@@ -176,15 +207,19 @@ class Fill {
   FillHost& host_;
   const FillId id_;
   const std::shared_ptr<const RequestInfo> request_;
-  const std::shared_ptr<const Object> stale_;
+  const std::shared_ptr<const Object> stale_;     // to be validated
+  const std::shared_ptr<const Object> compared_;  // with the answer to a HEAD
   const bool alone_;
   const rules::Forward forward_;
+  const bool conditional_;  // the first client's own validators go to the origin
   WallTime asked_at_{};
 
   bool announced_ = false;
   bool locating_ = false;
   bool origin_asked_ = false;
-  bool origin_held_ = false;  // one of the origin's connections is ours
+  bool unconditional_ = false;  // the origin confirmed what we do not have: asked again, for the whole
+  bool origin_held_ = false;    // one of the origin's connections is ours
+  bool forgotten_ = false;
   bool ended_ = false;
   TimePoint renew_at_{};
   std::vector<Source> sources_;

@@ -6,6 +6,7 @@
 #include "base/check.h"
 #include "proxy/io/front.h"
 #include "proxy/io/messages.h"
+#include "proxy/rules/vary.h"
 
 namespace reef::proxy {
 namespace {
@@ -81,40 +82,55 @@ WallTime FillTable::wall_now() const {
   return std::chrono::time_point_cast<std::chrono::milliseconds>(std::chrono::system_clock::now());
 }
 
-void FillTable::resolve(std::shared_ptr<const RequestInfo> request) {
-  if (Entry* entry = entry_of(request->hash)) return join(*entry, request);
-  if (const auto loading = loading_.find(request->hash); loading != loading_.end()) {
-    loading->second.push_back(std::move(request));
-    return;
+void FillTable::resolve(const std::shared_ptr<const RequestInfo>& request) {
+  // A variant's fill adds it to the index, which may have left this memory for the disk.
+  const bool lacks_index = !request->vary_names.empty() && entry_of(request->hash) == nullptr &&
+                           parts_.ram.find(request->plain_hash, request->plain_url) == nullptr;
+  if (lacks_index && load(request->plain_hash, request->plain_url, request)) return;
+  look_up(request);
+}
+
+void FillTable::look_up(const std::shared_ptr<const RequestInfo>& request) {
+  if (Entry* entry = entry_of(request->hash)) return find_running(*entry, request);
+  if (const auto* found = parts_.ram.find(request->hash, request->url)) {
+    const std::shared_ptr<const Object> object = *found;  // answering may move what the tier holds
+    return decide(request, object);
   }
-  if (const auto* object = parts_.ram.find(request->hash, request->url)) return decide(request, *object);
-  if (parts_.store.may_have(request->hash)) {
-    const UrlHash hash = request->hash;
-    const bool started = parts_.store.load(request->url, hash, parts_.loop,
-                                           [this, hash, alive = std::weak_ptr(alive_)](const auto& object) {
-                                             if (!alive.expired()) loaded(hash, object);
-                                           });
-    if (started) {
-      loading_[hash].push_back(std::move(request));
-      return;
-    }
+  if (!load(request->hash, request->url, request)) decide(request, nullptr);
+}
+
+// True: loaded() goes on with the request.
+bool FillTable::load(const UrlHash& hash, const std::string& url,
+                     const std::shared_ptr<const RequestInfo>& request) {
+  if (const auto loading = loading_.find(hash); loading != loading_.end()) {
+    loading->second.push_back(request);
+    return true;
   }
-  decide(request, nullptr);
+  if (!parts_.store.may_have(hash)) return false;
+  const bool started = parts_.store.load(url, hash, parts_.loop,
+                                         [this, hash, alive = std::weak_ptr(alive_)](const auto& object) {
+                                           if (!alive.expired()) loaded(hash, object);
+                                         });
+  if (started) loading_[hash].push_back(request);
+  return started;
 }
 
 void FillTable::loaded(const UrlHash& hash, const std::shared_ptr<const Object>& object) {
   const auto waiting = loading_.extract(hash);
   if (waiting.empty()) return;
-  const bool found = object != nullptr && object->head.url == waiting.mapped().front()->url;
+  const RequestInfo& first = *waiting.mapped().front();
+  const bool found =
+      object != nullptr && object->head.url == (first.hash == hash ? first.url : first.plain_url);
   if (found) {
     parts_.ram.insert(hash, object);
     // A node that was restarted tells the index again what it holds, as it is asked for.
-    if (!object->head.policy.has(rules::CachePolicy::kVariantIndex))
-      renew_pointer(*waiting.mapped().front(), object);
+    if (!object->head.policy.has(rules::CachePolicy::kVariantIndex)) renew_pointer(first, object);
   }
   for (const auto& request : waiting.mapped()) {
-    if (Entry* entry = entry_of(hash)) {
-      join(*entry, request);
+    if (request->hash != hash) {
+      look_up(request);
+    } else if (Entry* entry = entry_of(hash)) {
+      find_running(*entry, request);
     } else {
       decide(request, found ? object : nullptr);
     }
@@ -148,46 +164,49 @@ void FillTable::decide(const std::shared_ptr<const RequestInfo>& request,
       case rules::Reuse::must_validate:
         if (request->only_if_cached)
           return refuse(request, 504, "This proxy has no fresh copy of the object.", {});
-        if (!background && !may_share(*request)) return tell_alone(request);
+        if (!background && !may_share(*request)) return tell_alone(request, decision.forward, object);
         return start_shared(request, object, decision.forward);
       case rules::Reuse::unusable:
         break;
     }
   }
   if (request->only_if_cached) return refuse(request, 504, "This proxy has no copy of the object.", {});
+  const rules::Forward forward = object != nullptr             ? rules::Forward::request
+                                 : request->vary_names.empty() ? rules::Forward::uri_miss
+                                                               : rules::Forward::vary_miss;
   if (!background && (gate_.is_unshared(request->hash) || !may_share(*request))) {
-    return tell_alone(request);
+    return tell_alone(request, forward, object);
   }
-  start_shared(request, nullptr,
-               object != nullptr             ? rules::Forward::request
-               : request->vary_names.empty() ? rules::Forward::uri_miss
-                                             : rules::Forward::vary_miss);
+  start_shared(request, nullptr, forward);
 }
 
 void FillTable::start_shared(const std::shared_ptr<const RequestInfo>& request,
-                             std::shared_ptr<const Object> stale, rules::Forward forward) {
+                             const std::shared_ptr<const Object>& stale, rules::Forward forward) {
   if (entries_.size() >= parts_.options.origins.fetches_max) {
     parts_.stats.overloaded.add();
     return refuse(request, 503, "This proxy is fetching too much at the moment.", std::chrono::seconds(1));
   }
   const std::uint64_t id = ++last_id_;
   Entry& entry = entries_[id];
-  entry.fill = std::make_unique<Fill>(*this, FillId{id}, request, std::move(stale), false, forward);
-  by_key_[request->hash] = id;
+  entry.fill = std::make_unique<Fill>(*this, FillId{id}, request, stale, false, forward);
+  entry.key = request->hash;
+  by_key_[entry.key] = id;
   parts_.stats.fills_open.set(entries_.size());
   if (request->exchange != ExchangeId::none) join(entry, request);
   entry.fill->start();
 }
 
-void FillTable::start_alone(std::shared_ptr<const RequestInfo> request, rules::Forward forward) {
+void FillTable::start_alone(std::shared_ptr<const RequestInfo> request, rules::Forward forward,
+                            const std::shared_ptr<const Object>& stored) {
   if (entries_.size() >= parts_.options.origins.fetches_max) {
     parts_.stats.overloaded.add();
     return refuse(request, 503, "This proxy is fetching too much at the moment.", std::chrono::seconds(1));
   }
   const std::uint64_t id = ++last_id_;
   Entry& entry = entries_[id];
-  by_key_[alone_key(request->exchange)] = id;
-  entry.fill = std::make_unique<Fill>(*this, FillId{id}, std::move(request), nullptr, true, forward);
+  entry.key = alone_key(request->exchange);
+  by_key_[entry.key] = id;
+  entry.fill = std::make_unique<Fill>(*this, FillId{id}, std::move(request), stored, true, forward);
   parts_.stats.fills_open.set(entries_.size());
   follow(entry, parts_.links.self());
   entry.fill->start();
@@ -205,10 +224,28 @@ UploadSource* FillTable::upload_of(const RequestInfo& request) {
   return parts_.links.port(parts_.links.self()).front->upload_of(request.exchange);
 }
 
+// A fill is running: what it validates may do for this request meanwhile (RFC 5861 §3).
+void FillTable::find_running(Entry& entry, const std::shared_ptr<const RequestInfo>& request) {
+  if (const auto& stored = entry.fill->validated();
+      stored != nullptr && request->exchange != ExchangeId::none && stored->head.url == request->url) {
+    const rules::Reuse reuse =
+        decide_reuse(stored->head.policy, request->head(), parts_.options, request->to->mode, wall_now())
+            .reuse;
+    if (reuse == rules::Reuse::fresh || reuse == rules::Reuse::stale_while_revalidate ||
+        reuse == rules::Reuse::stale_allowed) {
+      parts_.links.send(request->worker, [request, object = stored](const WorkerPort& to) {
+        to.front->on_found(request, object);
+      });
+      return;
+    }
+  }
+  join(entry, request);
+}
+
 void FillTable::join(Entry& entry, const std::shared_ptr<const RequestInfo>& request) {
   if (request->exchange == ExchangeId::none) return;
   if (entry.fill->request().url != request->url) {  // two URLs of one hash
-    return tell_alone(request);
+    return tell_alone(request, rules::Forward::uri_miss);
   }
   if (request->from_peer && !entry.fill->on_peer_waits(request->peer)) {
     return refuse(request, 504, "This proxy waits for the one that asks.", {});
@@ -225,8 +262,11 @@ void FillTable::follow(Entry& entry, std::size_t worker) {
   if (!known) entry.followers.push_back({worker, std::make_shared<std::atomic<bool>>(false)});
 }
 
-void FillTable::tell_alone(const std::shared_ptr<const RequestInfo>& request) {
-  parts_.links.send(request->worker, [request](const WorkerPort& to) { to.front->on_alone(request); });
+void FillTable::tell_alone(const std::shared_ptr<const RequestInfo>& request, rules::Forward forward,
+                           const std::shared_ptr<const Object>& stored) {
+  parts_.links.send(request->worker, [request, forward, stored](const WorkerPort& to) {
+    to.front->on_alone(request, forward, stored);
+  });
 }
 
 void FillTable::refuse(const std::shared_ptr<const RequestInfo>& request, int status, std::string why,
@@ -238,19 +278,72 @@ void FillTable::refuse(const std::shared_ptr<const RequestInfo>& request, int st
                     });
 }
 
-void FillTable::forget(const UrlHash& hash, const std::string& url) {
-  parts_.ram.erase(hash, url);
-  parts_.store.remove(hash);
+void FillTable::drop(const UrlHash& hash) {
+  parts_.ram.erase(hash);
   keeper_.drop(hash);
+}
+
+// By the owner of the key: it is who tells the others what to keep, so they hear of this in the right order.
+void FillTable::drop_everywhere(const UrlHash& hash) {
+  parts_.store.remove(hash);
+  for (std::size_t worker = 0; worker < parts_.links.count(); ++worker)
+    parts_.links.send(worker, [hash](const WorkerPort& to) { to.fills->drop(hash); });
+}
+
+void FillTable::forget_stored(const RequestInfo& request) {
+  drop_everywhere(request.hash);
+  if (parts_.index != nullptr && request.hash == request.plain_hash)
+    parts_.index->withdraw(parts_.key_of(request.plain_url));
+}
+
+std::shared_ptr<const Object> FillTable::stored_under_plain_url(const RequestInfo& request) {
+  const auto* object = parts_.ram.find(request.plain_hash, request.plain_url);
+  return object == nullptr ? nullptr : *object;
+}
+
+// Its lifetime ends now; the windows behind it begin.
+void FillTable::mark_stale(const RequestInfo& request, const Object& stored) {
+  ObjectHead head = stored.head;
+  const rules::CachePolicy policy = head.policy;
+  head.policy.lifetime = std::min(policy.lifetime, rules::current_age(policy, wall_now()));
+  if (head.policy == policy) return;
+  const std::shared_ptr<const Object> stale = with_head(stored, std::move(head));
+  for (std::size_t worker = 0; worker < parts_.links.count(); ++worker) {
+    parts_.links.send(worker, [hash = request.hash, policy, stale](const WorkerPort& to) {
+      to.fills->replace(hash, policy, stale);
+    });
+  }
+  parts_.store.update_head(request.hash, stale);
+}
+
+void FillTable::replace(const UrlHash& hash, const rules::CachePolicy& policy,
+                        const std::shared_ptr<const Object>& object) {
+  const auto* kept = parts_.ram.find(hash, object->head.url);
+  if (kept != nullptr && (*kept)->head.policy == policy) parts_.ram.insert(hash, object);
+}
+
+void FillTable::forget(const UrlHash& hash, const std::string& url) {
+  drop(hash);
+  parts_.links.port(parts_.links.self()).front->on_forgotten(hash);
+  if (hash.high % parts_.links.count() != parts_.links.self()) return;
+  drop_everywhere(hash);
   if (parts_.index != nullptr) parts_.index->withdraw(parts_.key_of(url));
-  if (Entry* entry = entry_of(hash)) {
-    entry->forgotten = true;
-    by_key_.erase(hash);  // new requests start anew
+  for (auto& [id, entry] : entries_) {
+    const Fill& fill = *entry.fill;
+    if (!fill.is_alone() && !fill.is_forgotten() && fill.request().plain_hash == hash) detach(id, entry);
   }
 }
 
-UrlHash FillTable::follow_key(const Fill& fill) {
-  return fill.is_alone() ? alone_key(fill.request().exchange) : fill.request().hash;
+// Who waits for the fill goes on with it; new requests start anew.
+void FillTable::detach(std::uint64_t id, Entry& entry) {
+  entry.fill->forget();
+  const UrlHash key = std::exchange(entry.key, detached_key(id, parts_.links.self()));
+  by_key_.erase(key);
+  for (const Follower& follower : entry.followers) {
+    parts_.links.send(follower.worker, [key, detached = entry.key](const WorkerPort& to) {
+      to.front->on_fill_detached(key, detached);
+    });
+  }
 }
 
 FillTable::Entry* FillTable::entry_of(const UrlHash& key) {
@@ -270,15 +363,23 @@ void FillTable::on_fill_head(Fill& fill, std::shared_ptr<const FillHead> head) {
   if (found == entries_.end()) return;
   const RequestInfo& request = fill.request();
   // RFC 9111 §4.4: before the client sees the answer.
-  if (fill.is_alone() && invalidates(request.head().method, head->head.status)) {
-    for (std::size_t worker = 0; worker < parts_.links.count(); ++worker) {
-      parts_.links.send(worker, [hash = request.plain_hash, url = request.plain_url](const WorkerPort& to) {
-        to.fills->forget(hash, url);
-      });
+  if (fill.is_alone()) {
+    for (const std::string& url : invalidated_urls(request, head->head)) {
+      const UrlHash hash = parts_.store.hasher()(url);
+      for (std::size_t worker = 0; worker < parts_.links.count(); ++worker)
+        parts_.links.send(worker, [hash, url](const WorkerPort& to) { to.fills->forget(hash, url); });
     }
   }
   found->second.untold_head = std::move(head);
   tell_soon(found->first, found->second);
+}
+
+void FillTable::on_fill_interim(const std::shared_ptr<const RequestInfo>& request, int status,
+                                std::string fields) {
+  static_cast<void>(parts_.links.try_send(
+      request->worker, [request, status, fields = std::move(fields)](const WorkerPort& to) {
+        to.front->on_interim(request, status, fields);
+      }));
 }
 
 void FillTable::on_fill_grew(Fill& fill) {
@@ -304,7 +405,7 @@ void FillTable::tell_all() {
 void FillTable::tell(std::uint64_t id) {
   auto found = entries_.find(id);
   if (found == entries_.end() || !std::exchange(found->second.untold, false)) return;
-  const UrlHash key = follow_key(*found->second.fill);
+  const UrlHash key = found->second.key;
   const auto head = std::exchange(found->second.untold_head, nullptr);
   const bool grew = std::exchange(found->second.untold_growth, false);
   for (std::size_t i = 0; found != entries_.end() && i < found->second.followers.size(); ++i) {
@@ -337,16 +438,17 @@ void FillTable::on_fill_end(Fill& fill, FillResult result) {
   BASE_CHECK(found != entries_.end());
   Entry entry = std::move(found->second);
   entries_.erase(found);
-  const UrlHash key = follow_key(fill);
+  const UrlHash key = entry.key;
   if (const auto mapped = by_key_.find(key);
       mapped != by_key_.end() && mapped->second == static_cast<std::uint64_t>(fill.id())) {
     by_key_.erase(mapped);
   }
   parts_.stats.fills_open.set(entries_.size());
-  const bool keep = result.object != nullptr && !result.stale_for_error && !entry.forgotten;
+  const bool keep =
+      result.object != nullptr && result.shared && !result.stale_for_error && !fill.is_forgotten();
   if (keep) keep_in_memory(parts_.ram, parts_.store.hasher(), result);
-  if (entry.forgotten && result.object != nullptr)
-    forget(fill.request().plain_hash, fill.request().plain_url);
+  for (const UrlHash& gone : result.gone_variants) drop_everywhere(gone);
+  if (keep) drop_replaced(entry, result);
   const auto shared_result = std::make_shared<const FillResult>(std::move(result));
   for (const Follower& follower : entry.followers) {
     parts_.links.send(follower.worker, [key, shared_result, keep](const WorkerPort& to) {
@@ -355,6 +457,26 @@ void FillTable::on_fill_end(Fill& fill, FillResult result) {
   }
   ended_.push_back(std::move(entry.fill));
   reaper_.start(Duration::zero());
+}
+
+// Workers that did not follow the fill may hold what its answer replaces: the object, or the index that led
+// to it.
+void FillTable::drop_replaced(const Entry& entry, const FillResult& result) {
+  const RequestInfo& request = entry.fill->request();
+  const bool same_index = result.variant_index != nullptr &&
+                          rules::generation_of(result.variant_index->head.policy) == request.generation;
+  const bool replaces_index = !request.vary_names.empty() && result.origin_status != 304 && !same_index;
+  if (entry.fill->validated() == nullptr && !replaces_index) return;
+  for (std::size_t worker = 0; worker < parts_.links.count(); ++worker) {
+    const bool told = worker == parts_.links.self() ||
+                      std::any_of(entry.followers.begin(), entry.followers.end(),
+                                  [worker](const Follower& follower) { return follower.worker == worker; });
+    if (told) continue;
+    parts_.links.send(worker, [hash = request.hash, plain_hash = request.plain_hash](const WorkerPort& to) {
+      to.fills->drop(hash);
+      to.fills->drop(plain_hash);
+    });
+  }
 }
 
 void FillTable::renew_pointer(const RequestInfo& request, const std::shared_ptr<const Object>& object) {

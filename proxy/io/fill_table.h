@@ -38,14 +38,23 @@ class FillTable final : public FillHost {
   ~FillTable() override;
 
   // Finds out about a request of any worker: answers with Front::on_found, on_joined, on_alone or on_refused.
-  void resolve(std::shared_ptr<const RequestInfo> request);
-  // A fetch for one request of this worker that is shared with nobody.
-  void start_alone(std::shared_ptr<const RequestInfo> request, rules::Forward forward);
+  void resolve(const std::shared_ptr<const RequestInfo>& request);
+  // A fetch for one request of this worker that is shared with nobody. `stored`: what a HEAD could
+  // contradict.
+  void start_alone(std::shared_ptr<const RequestInfo> request, rules::Forward forward,
+                   const std::shared_ptr<const Object>& stored = nullptr);
   // The client of such a request has gone; or has sent more of its body.
   void cancel_alone(ExchangeId exchange);
   void upload_alone(ExchangeId exchange);
-  // Forgets a URL here, also what a running fill is about to store.
+  // Forgets a URL with its variants here, also what running fills are about to store.
   void forget(const UrlHash& hash, const std::string& url);
+
+  // Forgets one object here, and nothing of what is under way.
+  void drop(const UrlHash& hash);
+
+  // Puts `object` in the place of what was made of the same answer.
+  void replace(const UrlHash& hash, const rules::CachePolicy& policy,
+               const std::shared_ptr<const Object>& object);
 
   void set_index_budget(Duration budget) { index_budget_ = budget; }
   // Options::peers.advertise has changed: what may be connected to follows from it.
@@ -55,6 +64,8 @@ class FillTable final : public FillHost {
   // FillHost:
   void on_fill_head(Fill& fill, std::shared_ptr<const FillHead> head) override;
   void on_fill_grew(Fill& fill) override;
+  void on_fill_interim(const std::shared_ptr<const RequestInfo>& request, int status,
+                       std::string fields) override;
   void on_fill_end(Fill& fill, FillResult result) override;
   [[nodiscard]] Fill* find_fill(FillId id) override;
   void request_origin(Fill& fill) override { gate_.request(fill); }
@@ -63,6 +74,9 @@ class FillTable final : public FillHost {
                         const std::string& why) override {
     gate_.remember_failure(request, whole_origin, status, why);
   }
+  void forget_stored(const RequestInfo& request) override;
+  [[nodiscard]] std::shared_ptr<const Object> stored_under_plain_url(const RequestInfo& request) override;
+  void mark_stale(const RequestInfo& request, const Object& stored) override;
   void remember_unshared(const RequestInfo& request) override { gate_.remember_unshared(request); }
   void renew_pointer(const RequestInfo& request, const std::shared_ptr<const Object>& object) override;
   [[nodiscard]] EventLoop& loop() override { return parts_.loop; }
@@ -86,27 +100,34 @@ class FillTable final : public FillHost {
   };
   struct Entry {
     std::unique_ptr<Fill> fill;
+    UrlHash key{};  // under which it is followed
     std::vector<Follower> followers;
-    bool forgotten = false;  // its object must not be kept
-    bool untold = false;     // there is news for the followers:
+    bool untold = false;  // there is news for the followers:
     std::shared_ptr<const FillHead> untold_head{};
     bool untold_growth = false;
   };
 
+  void look_up(const std::shared_ptr<const RequestInfo>& request);
+  [[nodiscard]] bool load(const UrlHash& hash, const std::string& url,
+                          const std::shared_ptr<const RequestInfo>& request);
+  void drop_everywhere(const UrlHash& hash);
+  void drop_replaced(const Entry& entry, const FillResult& result);
+  void detach(std::uint64_t id, Entry& entry);
   void decide(const std::shared_ptr<const RequestInfo>& request, const std::shared_ptr<const Object>& object);
-  void start_shared(const std::shared_ptr<const RequestInfo>& request, std::shared_ptr<const Object> stale,
-                    rules::Forward forward);
+  void start_shared(const std::shared_ptr<const RequestInfo>& request,
+                    const std::shared_ptr<const Object>& stale, rules::Forward forward);
+  void find_running(Entry& entry, const std::shared_ptr<const RequestInfo>& request);
   void join(Entry& entry, const std::shared_ptr<const RequestInfo>& request);
   void follow(Entry& entry, std::size_t worker);
   void loaded(const UrlHash& hash, const std::shared_ptr<const Object>& object);
-  void tell_alone(const std::shared_ptr<const RequestInfo>& request);
+  void tell_alone(const std::shared_ptr<const RequestInfo>& request, rules::Forward forward,
+                  const std::shared_ptr<const Object>& stored = nullptr);
   void refuse(const std::shared_ptr<const RequestInfo>& request, int status, std::string why,
               std::chrono::seconds retry_after);
   void tell_soon(std::uint64_t id, Entry& entry);
   void tell_all();
   void tell(std::uint64_t id);
   void tell_growth(const Follower& follower, const UrlHash& key);
-  [[nodiscard]] static UrlHash follow_key(const Fill& fill);
   [[nodiscard]] Entry* entry_of(const UrlHash& key);
 
   FillTableParts parts_;
@@ -117,7 +138,7 @@ class FillTable final : public FillHost {
   Duration index_budget_;
   std::uint64_t last_id_ = 0;
   std::unordered_map<std::uint64_t, Entry> entries_;   // by FillId
-  std::unordered_map<UrlHash, std::uint64_t> by_key_;  // follow_key() of those
+  std::unordered_map<UrlHash, std::uint64_t> by_key_;  // those that may be joined, by Entry::key
   std::unordered_map<UrlHash, std::vector<std::shared_ptr<const RequestInfo>>> loading_;  // wait for the disk
   // Fills with news for their followers, told behind the calls that brought them: what arrived together,
   // head, body and end, is one write to a client and not one for each.
@@ -133,10 +154,15 @@ class FillTable final : public FillHost {
 // What a fill brought, into a worker's memory.
 void keep_in_memory(RamTier& ram, const UrlHasher& hasher, const FillResult& result);
 
-// The key under which a worker's Front follows a fill that is not shared; no hash of a URL has a zero upper
-// half (or with probability 2^-64).
+// The key under which a worker's Front follows a fill that is not shared; no hash of a URL has 0 or 1 for its
+// upper half (or with probability 2^-63).
 [[nodiscard]] inline UrlHash alone_key(ExchangeId exchange) {
   return {static_cast<std::uint64_t>(exchange), 0};
+}
+// ... and a shared one that was forgotten: a newer one may run under the hash of the URL. Workers are at most
+// 256.
+[[nodiscard]] inline UrlHash detached_key(std::uint64_t fill, std::size_t owner) {
+  return {fill << 8 | owner, 1};
 }
 
 }  // namespace reef::proxy

@@ -9,8 +9,10 @@
 #include <vector>
 
 #include "proxy/io/connection.h"
+#include "proxy/io/destinations.h"
 #include "proxy/io/fill.h"
 #include "proxy/io/request_info.h"
+#include "proxy/io/request_marks.h"
 #include "proxy/io/worker_links.h"
 #include "proxy/store/ram_tier.h"
 
@@ -25,17 +27,6 @@ struct FrontParts {
   WorkerLinks& links;
   Stats& stats;
 };
-
-// Which of a request's fields need a closer look, found in one pass.
-struct RequestMarks {
-  bool conditional = false;  // If-None-Match, If-Modified-Since
-  bool range = false;
-  bool directives = false;  // Cache-Control, Pragma, Authorization
-  bool peer = false;        // Reef-Peer
-  bool loop = false;        // CDN-Loop, Via
-  bool service_worker = false;
-};
-[[nodiscard]] RequestMarks marks_of(http::FieldsView fields);
 
 class Front {
  public:
@@ -56,12 +47,18 @@ class Front {
   void on_found(const std::shared_ptr<const RequestInfo>& request,
                 const std::shared_ptr<const Object>& object);
   void on_joined(const UrlHash& key, const std::shared_ptr<const FillHead>& head);
-  void on_alone(const std::shared_ptr<const RequestInfo>& request);
+  void on_alone(const std::shared_ptr<const RequestInfo>& request, rules::Forward forward,
+                const std::shared_ptr<const Object>& stored);
   void on_refused(const std::shared_ptr<const RequestInfo>& request, int status, const std::string& why,
                   std::chrono::seconds retry_after);
+  void on_interim(const std::shared_ptr<const RequestInfo>& request, int status, const std::string& fields);
   // What the fills that this worker follows come to.
   void on_fill_head(const UrlHash& key, const std::shared_ptr<const FillHead>& head);
   void on_fill_grew(const UrlHash& key);
+  // A URL was invalidated.
+  void on_forgotten(const UrlHash& plain_hash);
+  // It goes on under another key.
+  void on_fill_detached(const UrlHash& key, const UrlHash& detached);
   void on_fill_end(const UrlHash& key, const FillResult& result, bool keep);
 
  private:
@@ -70,13 +67,10 @@ class Front {
     std::vector<std::shared_ptr<const RequestInfo>> waiting;
     std::vector<ExchangeId> reading;
     std::shared_ptr<const FillHead> head;
-    bool joined = false;  // the owner said that there is a fill: others may simply wait with us
-  };
-  // A host name as clients write it, and where it leads or why not.
-  struct Host {
-    std::shared_ptr<const Destination> to;
-    int status = 0;  // the refusal, where `to` is null; 200: the node's own page
-    std::string why;
+    bool joined = false;   // the owner said that there is a fill: others may simply wait with us
+    UrlHash plain_hash{};  // of the URL
+    bool outdated =
+        false;  // that was invalidated meanwhile: nobody else may join, whether or not the owner knows
   };
   // The parts of a request that an answer depends on.
   struct Asked {
@@ -98,11 +92,12 @@ class Front {
     std::int64_t generation = 0;
   };
 
-  [[nodiscard]] const Host& host_of(std::string_view authority);
-  [[nodiscard]] Host look_up(std::string_view authority) const;
   [[nodiscard]] bool refuse_by_policy(Exchange& exchange, const http::RequestHead& head,
                                       const RequestMarks& marks, const Destination& to,
                                       const RequestBody& body, std::string_view path_query);
+  void pass_to_origin(Exchange& exchange, const http::RequestHead& head, const RequestMarks& marks,
+                      const RequestBody& body, const std::shared_ptr<const Destination>& to,
+                      const Lookup& lookup, rules::Forward forward);
   void answer_miss(Exchange& exchange, const http::RequestHead& head, const RequestMarks& marks,
                    const RequestBody& body, const std::shared_ptr<const Destination>& to,
                    const Lookup& lookup);
@@ -110,7 +105,9 @@ class Front {
                                                      const std::shared_ptr<const Destination>& to,
                                                      const Lookup& lookup) const;
   void wait_for(Exchange& exchange, const std::shared_ptr<const RequestInfo>& request);
-  void take_head(Exchange& exchange, const std::shared_ptr<const RequestInfo>& request, const FillHead& head);
+  void take_head(const UrlHash& key, Exchange& exchange, const std::shared_ptr<const RequestInfo>& request,
+                 const FillHead& head);
+  void look_elsewhere(Exchange& exchange, const std::shared_ptr<const RequestInfo>& request);
   void ask_for_variant(const std::shared_ptr<const RequestInfo>& request, const std::string& vary_names,
                        std::int64_t generation);
   [[nodiscard]] const std::shared_ptr<const Object>* find_variant(const Object& index,
@@ -118,13 +115,14 @@ class Front {
                                                                   rules::Mode mode, Lookup& lookup);
   void stop_waiting(const std::shared_ptr<const RequestInfo>& request);
   void ask_owner(const std::shared_ptr<const RequestInfo>& request);
-  void go_alone(const std::shared_ptr<const RequestInfo>& request, rules::Forward forward);
+  void go_alone(const std::shared_ptr<const RequestInfo>& request, rules::Forward forward,
+                const std::shared_ptr<const Object>& stored = nullptr);
   void revalidate_in_background(const http::RequestHead& head, const std::shared_ptr<const Destination>& to,
                                 const Lookup& lookup);
 
   void answer_object(Exchange& exchange, const Asked& asked, const Object& object,
                      const rules::ReuseDecision& reuse, std::string_view cache_status);
-  void answer_with(Exchange& exchange, const Asked& asked, const ObjectHead& head,
+  void answer_with(Exchange& exchange, const Asked& asked, const ObjectHead& head, std::string_view fields,
                    const std::shared_ptr<const Body>& body, std::optional<std::uint64_t> length,
                    std::string_view more_fields);
   void answer_from_fill(Exchange& exchange, const RequestInfo& request, const FillHead& head, bool collapsed);
@@ -135,8 +133,7 @@ class Front {
 
   FrontParts parts_;
   std::function<Exchange*(ExchangeId)> find_;
-  std::unordered_map<std::string, Host> hosts_;
-  std::string host_key_;  // scratch of host_of()
+  Destinations destinations_;
   std::unordered_map<UrlHash, Follow> follows_;
 };
 

@@ -10,7 +10,9 @@
 #include "proxy/http/forward.h"
 #include "proxy/http/message.h"
 #include "proxy/http/range.h"
+#include "proxy/names/target.h"
 #include "proxy/rules/conditional.h"
+#include "proxy/rules/invalidation.h"
 #include "proxy/rules/reuse.h"
 #include "proxy/rules/status.h"
 #include "proxy/rules/storing.h"
@@ -27,6 +29,11 @@ std::vector<http::Field> unmarked(http::FieldsView fields) {
     if (!http::equal_ignoring_case(field.name, kPeerField)) out.push_back(field);
   }
   return out;
+}
+
+bool is_validator(std::string_view name) {
+  return http::equal_ignoring_case(name, "If-None-Match") ||
+         http::equal_ignoring_case(name, "If-Modified-Since");
 }
 
 std::string line(std::string_view name, std::string_view value) { return fmt::format("{}: {}", name, value); }
@@ -81,8 +88,16 @@ std::vector<std::string> peer_fields(const RequestInfo& request, const Options& 
   return out;
 }
 
-std::vector<std::string> origin_fields(const RequestInfo& request, const Options& options, bool alone,
-                                       const Object* stale) {
+std::string client_validators(http::FieldsView fields) {
+  std::string out;
+  for (const http::Field& field : fields) {
+    if (is_validator(field.name)) out.append(field.name).append(": ").append(field.value).append("\r\n");
+  }
+  return out;
+}
+
+std::vector<std::string> origin_fields(const RequestInfo& request, const Options& options,
+                                       ClientConditions conditions, const Object* stale) {
   const http::FieldsView fields = request.head().fields;
   const bool coralized = request.to->mode == rules::Mode::coralized;
   const http::EndToEnd end_to_end(fields);
@@ -96,8 +111,10 @@ std::vector<std::string> origin_fields(const RequestInfo& request, const Options
     // Made anew below, with what came in front.
     if (http::equal_ignoring_case(name, "CDN-Loop") || http::equal_ignoring_case(name, "Via")) continue;
     if (rules::is_client_condition(name)) {
-      // Conditions and ranges are the client's own: they pass only where the answer is for it alone.
-      if (alone) out.push_back(line(name, field.value));
+      if (conditions == ClientConditions::all ||
+          (conditions == ClientConditions::validators && is_validator(name))) {
+        out.push_back(line(name, field.value));
+      }
       continue;
     }
     if (coralized ? !http::is_coralized_request_field(name) : !http::is_site_request_field(name)) continue;
@@ -125,6 +142,22 @@ std::vector<std::string> origin_fields(const RequestInfo& request, const Options
   return out;
 }
 
+std::string interim_fields(const RequestInfo& request, const http::ResponseHead& head) {
+  const http::EndToEnd end_to_end(head.fields);
+  std::string out;
+  http::HeadBuilder builder(out);
+  for (const http::Field& field : head.fields) {
+    if (!end_to_end.keeps(field.name) || http::equal_ignoring_case(field.name, kPeerField) ||
+        http::equal_ignoring_case(field.name, "Content-Length")) {
+      continue;
+    }
+    if (request.to->mode == rules::Mode::coralized && !http::is_coralized_response_field(field.name))
+      continue;
+    builder.field(field.name, field.value);
+  }
+  return out;
+}
+
 Received receive(const RequestInfo& request, const Options& options, const http::ResponseHead& head,
                  WallTime asked, WallTime received_at, bool alone) {
   Received received;
@@ -144,6 +177,7 @@ Received receive(const RequestInfo& request, const Options& options, const http:
   received.storable = policy.has_value();
   received.head.url = request.plain_url;
   received.head.status = head.status;
+  if (head.reason != http::reason_phrase(head.status)) received.head.reason = head.reason;
   if (policy) {
     received.head.policy = *policy;
   } else {
@@ -153,6 +187,8 @@ Received receive(const RequestInfo& request, const Options& options, const http:
   }
   if (policy && !alone) {
     rules::append_stored_fields(received.head.fields, response, received_at, rules);
+    if (rules::withholds_fields(response, rules))
+      rules::append_forwarded_fields(received.first_fields, response, received_at, rules);
   } else {
     rules::append_forwarded_fields(received.head.fields, response, received_at, rules);
   }
@@ -165,15 +201,15 @@ Received receive(const RequestInfo& request, const Options& options, const http:
     received.head.url = variant_key(request.plain_url, received.vary_names, received.generation,
                                     request.head().fields, request.to->mode);
   }
+  received.has_age = http::find(response.fields, "Age").has_value();
   received.head.etag = http::find(response.fields, "ETag").value_or("");
   received.head.last_modified = http::find(response.fields, "Last-Modified").value_or("");
   return received;
 }
 
-std::shared_ptr<const Object> freshened(const Object& stored, const http::ResponseHead& head,
-                                        const RequestInfo& request, const Options& options, WallTime asked,
-                                        WallTime received_at) {
-  if (!rules::is_about_stored(head, stored.head.etag, stored.head.last_modified)) return nullptr;
+Freshened freshened(const Object& stored, const http::ResponseHead& head, const RequestInfo& request,
+                    const Options& options, WallTime asked, WallTime received_at) {
+  if (!rules::is_about_stored(head, stored.head.etag, stored.head.last_modified)) return {};
   const rules::Options& rules = rules_of(options, request.to->mode);
   ObjectHead merged = stored.head;
   merged.fields.clear();
@@ -191,14 +227,7 @@ std::shared_ptr<const Object> freshened(const Object& stored, const http::Respon
   if (const auto etag = http::find_line(merged.fields, "ETag"); !etag.empty()) merged.etag = etag;
   if (const auto time = http::find_line(merged.fields, "Last-Modified"); !time.empty())
     merged.last_modified = time;
-  return with_head(stored, std::move(merged));
-}
-
-bool may_serve_stale_for_error(const Object& stored, const Options& options, rules::Mode mode, WallTime now,
-                               int status) {
-  const auto failure =
-      status == 0 ? std::optional(rules::OriginFailure::unreachable) : rules::failure_of(status);
-  return failure && rules::may_serve_on_error(stored.head.policy, now, *failure, rules_of(options, mode));
+  return {with_head(stored, std::move(merged)), policy.has_value()};
 }
 
 std::string resume_validator(const ObjectHead& head) {
@@ -246,10 +275,28 @@ bool may_share(const RequestInfo& request) {
   if (request.to->mode == rules::Mode::coralized) return true;
   const http::FieldsView fields = request.head().fields;
   return !http::find(fields, "Authorization") && !rules::parse_request_directives(fields).no_store &&
-         !http::find(fields, "If-Match") && !http::find(fields, "If-Unmodified-Since");
+         !rules::has_origin_precondition(fields);
 }
 
-bool invalidates(std::string_view method, int status) { return rules::invalidates(method, status); }
+std::vector<std::string> invalidated_urls(const RequestInfo& request, const ObjectHead& answer) {
+  std::vector<std::string> urls;
+  if (!rules::invalidates(request.head().method, answer.status)) return urls;
+  urls.push_back(request.plain_url);
+  std::vector<http::Field> fields;
+  http::FieldLines lines(answer.fields);
+  std::string_view name, value, whole;
+  while (lines.next(name, value, whole)) fields.push_back({name, value});
+  // The name by which the client found the site, and the one that its origin has for itself.
+  const auto target = names::parse_target(request.head());
+  const std::string_view authorities[] = {target ? target->authority : request.to->authority,
+                                          request.to->authority};
+  std::vector<std::string> paths;
+  const http::ResponseHead response{
+      .status = answer.status, .reason = {}, .minor_version = 1, .fields = fields};
+  rules::append_invalidated(paths, response, request.path_query, authorities);
+  for (const std::string& path : paths) urls.push_back(request.to->url_prefix + path);
+  return urls;
+}
 
 bool is_looping(http::FieldsView fields, const Options& options) {
   return rules::check_cdn_loop(fields, options.node_name, static_cast<std::size_t>(options.loop_hops_max)) !=

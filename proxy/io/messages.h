@@ -37,32 +37,45 @@ struct PeerMark {
 [[nodiscard]] std::string peer_host(const RequestInfo& request, const names::Names& names);
 [[nodiscard]] std::vector<std::string> peer_fields(const RequestInfo& request, const Options& options);
 
-// Fields of a request to the origin. `alone`: on behalf of one client, whose own conditions and ranges pass.
-// `stale`: the stored response to validate, or null.
+// Which of a client's own conditions go to the origin.
+enum class ClientConditions : std::uint8_t {
+  none,
+  validators,  // If-None-Match, If-Modified-Since: nothing is stored that they could be judged by
+  all,         // and ranges: the answer is for this client alone
+};
+// Fields of a request to the origin. `stale`: the stored response to validate, or null.
 [[nodiscard]] std::vector<std::string> origin_fields(const RequestInfo& request, const Options& options,
-                                                     bool alone, const Object* stale);
+                                                     ClientConditions conditions, const Object* stale);
+// The lines of If-None-Match and If-Modified-Since, to be compared; empty: there are none.
+[[nodiscard]] std::string client_validators(http::FieldsView fields);
+
+// The field lines of an interim response that go on to its client.
+[[nodiscard]] std::string interim_fields(const RequestInfo& request, const http::ResponseHead& head);
 
 struct Received {
   bool valid = false;          // may be passed on
   bool storable = false;       // may be stored and shared
   rules::NotStored why_not{};  // where it may not
   ObjectHead head;
+  std::string
+      first_fields;  // what the client that caused the fetch gets in place of head.fields; empty: the same
   std::optional<std::uint64_t> length;  // Content-Length
   std::string vary_names;               // what it varies by; empty: nothing
   std::int64_t generation = 0;          // of the variant index it belongs to
+  bool has_age = false;                 // it came with an Age field
 };
 // `alone`: the answer to the client's own request; otherwise to a GET of ours.
 [[nodiscard]] Received receive(const RequestInfo& request, const Options& options,
                                const http::ResponseHead& head, WallTime asked, WallTime received, bool alone);
 
-// `stored` under the fields of a 304 (RFC 9111 §3.2); null where the 304 is about something else (§4.3.4).
-[[nodiscard]] std::shared_ptr<const Object> freshened(const Object& stored, const http::ResponseHead& head,
-                                                      const RequestInfo& request, const Options& options,
-                                                      WallTime asked, WallTime received);
-
-// `status`: what the origin answered; 0: it could not be reached.
-[[nodiscard]] bool may_serve_stale_for_error(const Object& stored, const Options& options, rules::Mode mode,
-                                             WallTime now, int status);
+// `stored` under the fields of a 304 (RFC 9111 §3.2).
+struct Freshened {
+  std::shared_ptr<const Object> object;  // null where the 304 is about something else (§4.3.4)
+  bool storable = false;                 // false: the 304 forbids to keep and to share it from now on
+};
+[[nodiscard]] Freshened freshened(const Object& stored, const http::ResponseHead& head,
+                                  const RequestInfo& request, const Options& options, WallTime asked,
+                                  WallTime received);
 
 // What proves that two responses are the same bytes: a strong ETag, else Last-Modified; empty: nothing does.
 [[nodiscard]] std::string resume_validator(const ObjectHead& head);
@@ -89,8 +102,9 @@ inline constexpr std::uint32_t kPlainFlags =
 
 // A miss that others may wait for: a GET without what makes its answer its own.
 [[nodiscard]] bool may_share(const RequestInfo& request);
-// The answer to a method that may have changed the resource (RFC 9111 §4.4).
-[[nodiscard]] bool invalidates(std::string_view method, int status);
+// The cache keys that the answer to `request` makes invalid (RFC 9111 §4.4): none where the method is safe or
+// the answer an error; else its URL's, and those of the same site that Location and Content-Location name.
+[[nodiscard]] std::vector<std::string> invalidated_urls(const RequestInfo& request, const ObjectHead& answer);
 
 // RFC 8586: whether the request has been here, or through too many like us.
 [[nodiscard]] bool is_looping(http::FieldsView fields, const Options& options);

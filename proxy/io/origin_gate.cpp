@@ -33,9 +33,13 @@ std::string OriginGate::origin_key(const RequestInfo& request) {
   return fmt::format("{}://{}:{}", names::to_text(origin.scheme), origin.host.view(), origin.port);
 }
 
-const OriginGate::Failure* OriginGate::failure_of(const RequestInfo& request) {
+const OriginGate::Failure* OriginGate::failure_of(const Fill& fill) {
+  const RequestInfo& request = fill.request();
   const TimePoint now = loop_.now();
-  const bool readable = request.head().method == "GET" || request.head().method == "HEAD";
+  // A site's own error pages are its clients' to see: there the memory only spares its origin while something
+  // stale covers for it.
+  const bool readable = (request.head().method == "GET" || request.head().method == "HEAD") &&
+                        (request.to->mode == rules::Mode::coralized || fill.covers_server_error());
   if (const auto url = failed_urls_.find(request.hash);
       readable && url != failed_urls_.end() && now < url->second.until) {
     return &url->second;
@@ -46,7 +50,7 @@ const OriginGate::Failure* OriginGate::failure_of(const RequestInfo& request) {
 
 void OriginGate::request(Fill& fill) {
   const RequestInfo& request = fill.request();
-  if (const Failure* failure = failure_of(request)) {
+  if (const Failure* failure = failure_of(fill)) {
     const auto left = std::chrono::ceil<std::chrono::seconds>(failure->until - loop_.now());
     return fill.on_origin(fail(Error{{}, failure->why}), failure->status, left);
   }

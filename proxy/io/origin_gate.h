@@ -43,7 +43,7 @@ class OriginGate {
   };
   void admit(FillId id, const std::string& key);
   void release(const std::string& key);
-  [[nodiscard]] const Failure* failure_of(const RequestInfo& request);
+  [[nodiscard]] const Failure* failure_of(const Fill& fill);
   [[nodiscard]] static std::string origin_key(const RequestInfo& request);
 
   EventLoop& loop_;

@@ -65,7 +65,7 @@ void ResponseReader::take_head(const http::Parsed<http::ResponseHead>& parsed, F
     if (status == 101 || ++interim_ > options_.interim_max) {
       state_ = State::bad_head;
     } else if (sink != nullptr) {
-      sink->on_interim(status);
+      sink->on_interim(parsed.head);
     }
     return;
   }

@@ -42,6 +42,7 @@ struct Options {
   milliseconds reload_age_min{10000};
 
   std::size_t vary_names_max = 8;  // more names in one Vary: not stored
+  std::size_t variants_max = 64;   // kept of one URL; the one that was fetched longest ago goes first
 
   // RFC 9213 §2.1, the first that is usable decides. An operator's own comes in front.
   std::vector<std::string> targeted_fields = {"CDN-Cache-Control"};

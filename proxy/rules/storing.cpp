@@ -240,6 +240,16 @@ void append_stored_fields(std::string& out, const http::ResponseHead& response,
   });
 }
 
+bool withholds_fields(const http::ResponseHead& response, const Options& options) {
+  const ResponseDirectives directives = effective_directives(response.fields, options.targeted_fields);
+  const bool strips = options.set_cookie != SetCookie::replay;
+  return std::any_of(response.fields.begin(), response.fields.end(), [&](const http::Field& field) {
+    return is_withheld(field.name, directives) || (strips && equal_ignoring_case(field.name, "Set-Cookie"));
+  });
+}
+
+bool ends_stored(int status) { return status >= 200 && status < 500 && status != 429; }
+
 bool invalidates(std::string_view method, int status) {
   return !http::is_safe_method(method) && status >= 200 && status < 400;
 }

@@ -56,9 +56,18 @@ void append_stored_fields(std::string& out, const http::ResponseHead& response,
                           const ResponseDirectives& directives, WallTime response_time,
                           const Options& options);
 
+// Whether append_stored_fields() leaves out what append_forwarded_fields() does not: the client whose request
+// the response answers may have it (§5.2.2.4 and §5.2.2.7 speak of storing and of further requests).
+[[nodiscard]] bool withholds_fields(const http::ResponseHead& response, const Options& options);
+
 // Whether no-cache="..." or private="..." names the field: it is of no use to another request (§5.2.2.4,
 // §5.2.2.7).
 [[nodiscard]] bool is_withheld(std::string_view name, const ResponseDirectives& directives);
+
+// Whether the answer to a fetch of ours that may not be stored ends what is stored (§3, §4.3.3): the origin
+// has said something newer. Not where it failed, or refused for the number of requests (429): that says
+// nothing about the resource.
+[[nodiscard]] bool ends_stored(int status);
 
 // A 2xx or 3xx answer to a method that is not known to be safe makes what is stored for its target invalid
 // (§4.4).

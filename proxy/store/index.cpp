@@ -16,7 +16,7 @@
 namespace reef::proxy {
 namespace {
 
-constexpr std::string_view kFormat = "reef store 2";
+constexpr std::string_view kFormat = "reef store 3";
 constexpr unsigned kTables = 5;
 constexpr unsigned kReadersMax = 126;  // transactions at once; the disk pool has a handful of threads
 constexpr std::size_t kPageBytes = 4096;

@@ -14,8 +14,9 @@ namespace reef::proxy {
 
 // What is kept of a response beside its body. All strings are bytes as received, checked by the HTTP parser.
 struct ObjectHead {
-  std::string url;  // the normalized URL: the cache key
-  int status = 0;   // 100..999
+  std::string url;     // the normalized URL: the cache key
+  int status = 0;      // 100..999
+  std::string reason;  // of the status line, where it is not the usual one; else empty
   // End-to-end fields as "Name: value\r\n" lines, exactly as they go out; without Age, Via, Cache-Status,
   // Connection and Content-Length, which each answer gets anew.
   std::string fields;

@@ -27,8 +27,8 @@ RamTier::RamTier(RamTierOptions options, std::function<void(const UrlHash&)> use
 std::size_t RamTier::cost(const Object& object) const {
   const ObjectHead& head = object.head;
   return sizeof(Entry) + sizeof(Object) + sizeof(Body) + kEntryOverheadBytes + head.url.size() +
-         head.fields.size() + head.etag.size() + head.last_modified.size() + object.body->ram_bytes() +
-         (object.body->file() ? options_.file_body_cost : 0);
+         head.fields.size() + head.reason.size() + head.etag.size() + head.last_modified.size() +
+         object.body->ram_bytes() + (object.body->file() ? options_.file_body_cost : 0);
 }
 
 std::uint32_t RamTier::slot_of(const UrlHash& hash, std::string_view url) const {
@@ -151,12 +151,15 @@ void RamTier::insert(const UrlHash& hash, std::shared_ptr<const Object> object) 
   publish_gauges();
 }
 
-bool RamTier::erase(const UrlHash& hash, std::string_view url) {
-  const std::uint32_t slot = slot_of(hash, url);
-  if (slot == kNone) return false;
-  drop(slot);
-  publish_gauges();
-  return true;
+bool RamTier::erase(const UrlHash& hash) {
+  const std::size_t mask = table_.size() - 1;
+  for (std::size_t slot = hash.low & mask; table_[slot] != kNone; slot = (slot + 1) & mask) {
+    if (entries_[table_[slot]].hash != hash) continue;
+    drop(static_cast<std::uint32_t>(slot));
+    publish_gauges();
+    return true;
+  }
+  return false;
 }
 
 void RamTier::clear() {

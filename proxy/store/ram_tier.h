@@ -48,8 +48,8 @@ class RamTier {
   // Keeps `object` under its URL in place of what was there; evicts others to stay within bytes_max. An
   // object larger than the main queue's share is not kept.
   void insert(const UrlHash& hash, std::shared_ptr<const Object> object);
-  // True if it was there.
-  bool erase(const UrlHash& hash, std::string_view url);
+  // True if it was there. A hash is enough: should two URLs have the same, forgetting the other does no harm.
+  bool erase(const UrlHash& hash);
   void clear();
 
   // Calls visit(hash, object) for each, in no order; for listings.

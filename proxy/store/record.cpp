@@ -9,7 +9,7 @@
 namespace reef::proxy {
 namespace {
 
-constexpr std::uint32_t kMagic = 0x52664831;  // "RfH1"
+constexpr std::uint32_t kMagic = 0x52664832;  // "RfH2"
 constexpr std::size_t kPrefixBytes = 16;
 constexpr std::size_t kFixedBytes = 4 + sizeof(rules::CachePolicy) + 2 + 8 + 32;
 constexpr int kStatusMin = 100, kStatusMax = 999;
@@ -29,8 +29,8 @@ Error damaged(const char* what) { return store_error(StoreError::damaged, what);
 }  // namespace
 
 Result<Bytes> encode_head(const ObjectHead& head) {
-  const std::size_t size = kPrefixBytes + kFixedBytes + 4 * 4 + head.url.size() + head.fields.size() +
-                           head.etag.size() + head.last_modified.size();
+  const std::size_t size = kPrefixBytes + kFixedBytes + 5 * 4 + head.url.size() + head.fields.size() +
+                           head.etag.size() + head.last_modified.size() + head.reason.size();
   if (size > kRecordBytesMax) return fail(store_error(StoreError::too_large, "head"));
   Bytes record(size);
   ByteWriter out(std::span<std::byte>(record).subspan(kPrefixBytes));
@@ -43,6 +43,7 @@ Result<Bytes> encode_head(const ObjectHead& head) {
   put_text(out, head.fields);
   put_text(out, head.etag);
   put_text(out, head.last_modified);
+  put_text(out, head.reason);
   const ByteView content = out.written();
   ByteWriter prefix(std::span<std::byte>(record).first(kPrefixBytes));
   prefix.u32(kMagic);
@@ -69,6 +70,7 @@ Result<ObjectHead> decode_head(ByteView record) {
   head.fields = take_text(in);
   head.etag = take_text(in);
   head.last_modified = take_text(in);
+  head.reason = take_text(in);
   if (!in.at_end() || head.status < kStatusMin || head.status > kStatusMax)
     return fail(damaged("head layout"));
   return head;

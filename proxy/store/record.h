@@ -1,8 +1,8 @@
 // The record of an object's head, as it stands in the index. Pure.
 //
-//   u32 magic "RfH1" | u32 length of all that follows | u64 XXH3 of all that follows
+//   u32 magic "RfH2" | u32 length of all that follows | u64 XXH3 of all that follows
 //   u32 policy version | 64 bytes CachePolicy | u16 status | u64 body_bytes | 32 bytes body SHA-256
-//   u32 + url | u32 + fields | u32 + etag | u32 + last_modified
+//   u32 + url | u32 + fields | u32 + etag | u32 + last_modified | u32 + reason
 //
 // Integers are big-endian; the policy is copied as it lies in memory (a data directory stays on its machine;
 // the policy has a version of its own).

@@ -18,8 +18,8 @@ namespace {
 
 class Heard final : public FetchSink {
  public:
-  void on_interim(int status) override {
-    BASE_CHECK(status >= 100 && status < 200 && !has_head);
+  void on_interim(const http::ResponseHead& head) override {
+    BASE_CHECK(head.status >= 100 && head.status < 200 && !has_head);
     ++interim;
   }
   bool on_head(const http::ResponseHead& head) override {

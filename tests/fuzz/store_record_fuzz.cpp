@@ -25,7 +25,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   Bytes fixed(input.begin(), input.end());
   const ByteView content = ByteView(fixed).subspan(kPrefixBytes);
   ByteWriter prefix(std::span<std::byte>(fixed).first(kPrefixBytes));
-  prefix.u32(0x52664831);
+  prefix.u32(0x52664832);
   prefix.u32(static_cast<std::uint32_t>(content.size()));
   prefix.u64(XXH3_64bits(content.data(), content.size()));
   check(fixed);

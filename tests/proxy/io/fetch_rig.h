@@ -30,9 +30,9 @@ class Recorder final : public FetchSink {
  public:
   explicit Recorder(EventLoop& loop) : loop_(loop) {}
 
-  void on_interim(int code) override {
+  void on_interim(const http::ResponseHead& head) override {
     heard();
-    interim.push_back(code);
+    interim.push_back(head.status);
     if (at_interim) at_interim();
   }
   bool on_head(const http::ResponseHead& head) override {

@@ -13,7 +13,9 @@ namespace {
 
 class Heard final : public FetchSink {
  public:
-  void on_interim(int status) override { text += "i" + std::to_string(status) + " "; }
+  void on_interim(const http::ResponseHead& head) override {
+    text += "i" + std::to_string(head.status) + " ";
+  }
   bool on_head(const http::ResponseHead& head) override {
     text += "h" + std::to_string(head.status) + " ";
     return true;

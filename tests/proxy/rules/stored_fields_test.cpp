@@ -133,3 +133,16 @@ TEST_CASE("Coralized mode lets no site speak for its siblings, and adds nosniff"
                        {"X-Content-Type-Options", "x"}},
                       Options::coralized()) == "Date: d\r\nX-Content-Type-Options: nosniff\r\n");
 }
+
+TEST_CASE("whether stored fields are fewer than forwarded ones (RFC 9111 §5.2.2.4, §5.2.2.7)") {
+  const auto withholds = [](Fields fields, SetCookie set_cookie = SetCookie::replay) {
+    Options options = Options::site();
+    options.set_cookie = set_cookie;
+    return withholds_fields(Exchange::with(fields).response(), options);
+  };
+  CHECK(withholds({{"Cache-Control", "private=\"x\""}, {"X", "1"}}));
+  CHECK(withholds({{"Cache-Control", "no-cache=\"x\""}, {"X", "1"}}));
+  CHECK_FALSE(withholds({{"Cache-Control", "no-cache=\"x\""}, {"Y", "1"}}));
+  CHECK_FALSE(withholds({{"Cache-Control", "max-age=1"}, {"Set-Cookie", "a=1"}}));
+  CHECK(withholds({{"Cache-Control", "max-age=1"}, {"Set-Cookie", "a=1"}}, SetCookie::strip));
+}

@@ -41,8 +41,8 @@ TEST_CASE("the tier finds what was inserted, by URL and not by hash alone") {
   CHECK(t.has("http://a/"));
   CHECK(t.tier.find(t.hasher("http://a/"), "http://b/") == nullptr);
   CHECK_FALSE(t.has("http://b/"));
-  CHECK(t.tier.erase(t.hasher("http://a/"), "http://a/"));
-  CHECK_FALSE(t.tier.erase(t.hasher("http://a/"), "http://a/"));
+  CHECK(t.tier.erase(t.hasher("http://a/")));
+  CHECK_FALSE(t.tier.erase(t.hasher("http://a/")));
   CHECK_FALSE(t.has("http://a/"));
   CHECK(t.tier.stats().bytes.value() == 0);
   CHECK(t.tier.stats().objects.value() == 0);
@@ -67,7 +67,7 @@ TEST_CASE("bodies, heads and overhead stay within the byte bound, whatever the s
   for (int i = 0; i < 20'000; ++i) {
     const std::uint64_t number = random.below(3000);
     t.request(number, 10 + random.below(random.below(50) == 0 ? 200'000 : 4000));
-    if (i % 7 == 0) t.tier.erase(t.hasher(Tier::url(number)), Tier::url(number));
+    if (i % 7 == 0) t.tier.erase(t.hasher(Tier::url(number)));
     REQUIRE(t.tier.stats().bytes.value() <= kBytesMax);
   }
   std::size_t sum = 0, count = 0;

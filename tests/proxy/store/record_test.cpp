@@ -11,6 +11,7 @@ using namespace test;
 TEST_CASE("a head record gives back every member") {
   ObjectHead head = head_for("http://example.com/a?b=c");
   head.status = 404;
+  head.reason = "Gone fishing";
   head.body_bytes = 1ull << 40;
   head.body_digest = sha256(as_bytes("x"));
   head.policy.initial_age = std::chrono::milliseconds(1234);
@@ -20,6 +21,7 @@ TEST_CASE("a head record gives back every member") {
   REQUIRE(back.has_value());
   CHECK(back->url == head.url);
   CHECK(back->status == 404);
+  CHECK(back->reason == "Gone fishing");
   CHECK(back->fields == head.fields);
   CHECK(back->etag == head.etag);
   CHECK(back->last_modified == head.last_modified);
