@@ -52,7 +52,7 @@ def number(value):
 
 class Chart:
     WIDTH, HEIGHT = 760, 400
-    LEFT, TOP, BOTTOM = 72, 64, 56
+    LEFT, TOP, BOTTOM = 88, 64, 56
 
     def __init__(self, title, x="", y="", *, subtitle="", log_y=False, y_max=None, x_ticks=None):
         self.title, self.subtitle, self.x, self.y = title, subtitle, x, y
@@ -115,9 +115,9 @@ class Chart:
                f'width="{self.WIDTH}" height="{self.HEIGHT}" role="img" aria-label="{html.escape(self.title, True)}">',
                f"<style>{STYLE}{DARK if dark else ''}</style>",
                f'<rect class="bg" width="{self.WIDTH}" height="{self.HEIGHT}"/>',
-               self._text(self.LEFT - 48, 30, self.title, "title ink")]
+               self._text(self.LEFT - 64, 30, self.title, "title ink")]
         if self.subtitle:
-            out.append(self._text(self.LEFT - 48, 50, self.subtitle, "soft"))
+            out.append(self._text(self.LEFT - 64, 50, self.subtitle, "soft"))
         if legend:
             out += self._legend(names, top - 8)
         out += self._bar_chart() if self.bars else self._line_chart()

@@ -152,11 +152,11 @@ CrowdLoad run_crowd(const Settings& settings, const CrowdOptions& options) {
       load.by_share.resize(shared + 1);
       nodes_of.resize(shared + 1);
     }
-    load.by_share[shared] += puts;
+    load.by_share[shared] = load.by_share[shared].value_or(0) + puts;
     ++nodes_of[shared];
   }
   for (std::size_t i = 0; i < load.by_share.size(); ++i) {
-    if (nodes_of[i] > 0) load.by_share[i] /= nodes_of[i];
+    if (load.by_share[i]) *load.by_share[i] /= nodes_of[i];
   }
   return load;
 }

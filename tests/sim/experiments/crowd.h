@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "tests/sim/experiments/experiment.h"
@@ -29,9 +30,10 @@ struct CrowdLoad {
   double put_ms_p50 = 0;        // of puts that needed the network, steady state
   double put_ms_p99 = 0;
   double get_ms_p50 = 0;
-  double stored_percent = 0;     // puts that ended stored, steady state
-  double covered_percent = 0;    // puts that ended because the key needs no more
-  std::vector<double> by_share;  // puts a minute, mean over nodes that share this many bits with the key
+  double stored_percent = 0;   // puts that ended stored, steady state
+  double covered_percent = 0;  // puts that ended because the key needs no more
+  // Puts a minute, mean over the nodes that share this many bits with the key; nothing where there are none.
+  std::vector<std::optional<double>> by_share;
 };
 
 CrowdLoad run_crowd(const Settings& settings, const CrowdOptions& options);

@@ -58,7 +58,7 @@ void run_hotspot(const Settings& settings, Report& report) {
                     {}};
   by_distance.lines.push_back({"mean", {}});
   for (std::size_t i = 0; i < load.by_share.size(); ++i) {
-    by_distance.lines[0].points.emplace_back(i, load.by_share[i]);
+    if (load.by_share[i]) by_distance.lines[0].points.emplace_back(i, *load.by_share[i]);
   }
   report.chart(std::move(by_distance));
 
@@ -111,6 +111,13 @@ void run_tradeoff(const Settings& settings, Report& report) {
                   {}};
   Chart get_chart{
       "tradeoff-get", "Lookups of cold keys: b against hops", "b", "hops, mean", false, false, {}};
+  // β (2^b - 1) ceil(log2 n / b), NSDI 2004, §4.1.
+  const auto bound_of_paper = [&](int bits) {
+    return static_cast<double>(settings.node_options().load.per_window) * ((1 << bits) - 1) *
+           std::ceil(std::log2(static_cast<double>(nodes)) / bits);
+  };
+  Line bounds{"bound of the paper", {}};
+  for (int bits = 1; bits <= bits_max; ++bits) bounds.points.emplace_back(bits, bound_of_paper(bits));
   for (int window = 1; window <= window_max; ++window) {
     Line loads{"window " + std::to_string(window), {}};
     Line times = loads;
@@ -141,10 +148,7 @@ void run_tradeoff(const Settings& settings, Report& report) {
       for (const double h : gets.hops) hop_sum += h;
       const double hops_mean = gets.hops.empty() ? 0 : hop_sum / static_cast<double>(gets.hops.size());
       const std::string name = "b = " + std::to_string(bits) + ", window " + std::to_string(window) + ": ";
-      // β (2^b - 1) ceil(log2 n / b), NSDI 2004, §4.1.
-      const double bound = static_cast<double>(options.load.per_window) * ((1 << bits) - 1) *
-                           std::ceil(std::log2(static_cast<double>(nodes)) / bits);
-      report.measure(name + "bound of the paper", bound, "per min");
+      report.measure(name + "bound of the paper", bound_of_paper(bits), "per min");
       report.measure(name + "hot key, busiest node, first minute", load.busiest_first, "per min");
       report.measure(name + "hot key, busiest node, second minute", load.busiest_steady, "per min");
       report.measure(name + "put of a cold key, median", quantile(put_ms, 0.5), "ms");
@@ -158,6 +162,7 @@ void run_tradeoff(const Settings& settings, Report& report) {
     put_chart.lines.push_back(std::move(times));
     get_chart.lines.push_back(std::move(hops));
   }
+  load_chart.lines.push_back(std::move(bounds));
   report.chart(std::move(load_chart));
   report.chart(std::move(put_chart));
   report.chart(std::move(get_chart));
