@@ -93,6 +93,7 @@ TimePoint Node::next_deadline() const {
   }
   if (!timers_.empty()) next = std::min(next, timers_.top().at);
   if (!replications_.empty()) next = std::min(next, replications_.front().due);
+  for (const auto& [id, search] : searches_) next = std::min(next, search.due);
   return next;
 }
 
@@ -120,6 +121,12 @@ void Node::on_deadline(TimePoint now) {
   if (now >= hints_at_) refresh_hints(now);
   if (!replications_.empty() && now >= replications_.front().due) replicate_some(now);
   if (now >= leave_by_) end_leaving();
+  std::vector<WalkId> over;
+  for (const auto& [id, search] : searches_) {
+    if (now >= search.due) over.push_back(id);
+  }
+  std::sort(over.begin(), over.end());
+  for (const WalkId id : over) end_search(id, false);
   prune_timers();
 }
 
@@ -289,9 +296,12 @@ void Node::rpc_failed(TimePoint now, const Rpc& rpc) {
     case Purpose::ping:
       pinging_.erase(rpc.expected);
       if (rpc.unverified) --unverified_pings_;
+      search_lost(rpc.expected);
       break;
     case Purpose::seed:
+      break;
     case Purpose::sample:
+      if (rpc.search != 0) search_sampled(now, rpc.search, {});
       break;
     case Purpose::handover:
       --handovers_in_flight_;
@@ -420,6 +430,7 @@ void Node::fulfil(TimePoint now, Rpc& rpc, Message& message, const Contact& cont
     vote(contact.id, pong->observed);
     pinging_.erase(rpc.expected);
     if (rpc.unverified) --unverified_pings_;
+    search_heard(now, contact, rpc.attempts == 1 ? std::optional(now - rpc.sent_at) : std::nullopt);
   } else if (auto* nodes = std::get_if<Nodes>(&message.body)) {
     note_token(nodes->token);
     vote(contact.id, nodes->observed);

@@ -93,6 +93,30 @@ struct NodeOptions {
   Duration leave_max = std::chrono::seconds(2);
 };
 
+// Which of our clusters somebody at an address would be in, as far as we can tell.
+struct LevelVerdict {
+  enum class Source : std::uint8_t { unknown, hint, same_prefix, measured };
+  Level level = 0;
+  Source source = Source::unknown;
+  std::optional<Duration> rtt;  // the one it follows from
+};
+
+// What find_nodes() looks for.
+struct FindNodes {
+  // Where the target is, as keys of the hint domain, the most specific first; 16 count. None: strangers of
+  // our own cluster of `level` are looked for, by a random walk among its members.
+  std::vector<Key> hints;
+  Level level = 0;
+  std::size_t count = 8;
+  Services services = 0;  // all of these
+};
+struct NodesNear {
+  // Who answered us, now or within the last minute: the most specific hint first, then the least RTT.
+  std::vector<Neighbour> nodes;
+  LevelVerdict verdict;   // of the target: where those under the most specific hint are
+  bool complete = false;  // false: the budget was spent before everybody named had answered or failed to
+};
+
 struct SendDatagram {
   Endpoint to;
   Bytes data;
@@ -111,9 +135,14 @@ struct AnnounceDone {
   WalkId walk = 0;
   Announced announced;
 };
+struct NodesFound {
+  WalkId walk = 0;
+  NodesNear near;
+};
 struct Joined {};     // the network was found, and our place in it
 struct LeaveDone {};  // values are handed over and neighbours told; the socket may be closed
-using Action = std::variant<SendDatagram, GetDone, PutDone, AnnounceDone, Joined, LeaveDone, ClusterChanged>;
+using Action =
+    std::variant<SendDatagram, GetDone, PutDone, AnnounceDone, NodesFound, Joined, LeaveDone, ClusterChanged>;
 
 struct GetOptions {
   LevelMask levels = kAllLevels;  // where to look
@@ -137,14 +166,6 @@ struct ClusterStatus {
   std::size_t contacts = 0;            // known members
   std::optional<double> share_within;  // of the members measured, within the threshold
   std::uint64_t switches = 0;
-};
-
-// Which of our clusters somebody at an address would be in, as far as we can tell.
-struct LevelVerdict {
-  enum class Source : std::uint8_t { unknown, same_prefix, measured };
-  Level level = 0;
-  Source source = Source::unknown;
-  std::optional<Duration> rtt;
 };
 
 class Node {
@@ -174,6 +195,10 @@ class Node {
   WalkId announce(TimePoint now, const Key& key, ByteView value, std::chrono::seconds ttl, Duration budget);
   WalkId put(TimePoint now, const Key& key, ByteView value, std::chrono::seconds ttl);
   WalkId withdraw(TimePoint now, const Key& key);  // ends with PutDone: whether somebody had it
+
+  // Nodes that stand under the same hints as somebody else does, or strangers of our cluster; each is asked
+  // whether it lives before it is named. Ends with NodesFound, within the budget.
+  WalkId find_nodes(TimePoint now, FindNodes what, Duration budget);
 
   // Where we are, as keys of the hint domain (dsht/hints.h): we are put under them, in place of those given
   // before, and whoever stands there already may be near. The first 16 count: give the most specific first.
@@ -220,6 +245,7 @@ class Node {
     bool token_retried = false;
     bool unverified = false;  // a ping to somebody who only asked us something
     ClusterId cluster;        // of a SAMPLE
+    WalkId search = 0;        // that it was sent for
   };
   struct Timer {
     TimePoint at;
@@ -356,6 +382,32 @@ class Node {
   void hand_over(TimePoint now, const Key& key, Level level, const Contact& to, std::uint64_t token);
   void end_leaving();
 
+  // node_find.cpp: nodes near somebody else
+  struct Named {
+    enum class State : std::uint8_t { asked, answered, failed };
+    Contact contact;
+    std::size_t hint = 0;
+    State state = State::asked;
+    std::optional<Duration> rtt;
+    TimePoint heard_at{};
+  };
+  struct Search {
+    FindNodes what;
+    TimePoint due{};
+    std::vector<Named> named;
+    int open = 0;         // walks and samples under way
+    bool is_cut = false;  // one of them ran out of time
+  };
+  void read_hints(TimePoint now, WalkId id, Search& search, Duration budget);
+  void sample_members(TimePoint now, WalkId id, Search& search);
+  void note_named(TimePoint now, Search& search, const Contact& contact, std::size_t hint);
+  void search_read(TimePoint now, const Walk& walk, WalkEnd end);
+  void search_sampled(TimePoint now, WalkId id, const std::vector<Contact>& contacts);
+  void search_heard(TimePoint now, const Contact& contact, std::optional<Duration> rtt);
+  void search_lost(const NodeId& id);
+  void end_if_settled(WalkId id);
+  void end_search(WalkId id, bool complete);
+
   // node_clusters.cpp: clusters and hints
   void describe_clusters(TimePoint now);
   void run_clusters(TimePoint now);
@@ -393,6 +445,7 @@ class Node {
 
   std::unordered_map<std::uint64_t, Rpc> rpcs_;
   std::unordered_map<WalkId, std::unique_ptr<Walk>> walks_;
+  std::unordered_map<WalkId, Search> searches_;
   WalkId last_walk_ = 0;
   std::priority_queue<Timer, std::vector<Timer>, std::greater<>> timers_;  // those of ended ones are skipped
   bool is_next_timer_ended_ = false;

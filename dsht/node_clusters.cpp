@@ -62,11 +62,12 @@ void Node::run_clusters(TimePoint now) {
 }
 
 void Node::on_sampled(TimePoint now, const Rpc& rpc, const Nodes& nodes) {
+  std::vector<Contact> followed;
   for (const Contact& contact : nodes.contacts) {
-    if (is_followed(contact, rpc.to) && contact.id != self_) {
-      clusters_.named(now, rpc.level, rpc.cluster, contact);
-    }
+    if (is_followed(contact, rpc.to) && contact.id != self_) followed.push_back(contact);
   }
+  for (const Contact& contact : followed) clusters_.named(now, rpc.level, rpc.cluster, contact);
+  if (rpc.search != 0) search_sampled(now, rpc.search, followed);
 }
 
 void Node::cluster_changed(TimePoint now, const ClusterChanged& change) {

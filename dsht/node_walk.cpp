@@ -366,7 +366,9 @@ void Node::remember_hot(TimePoint now, const Walk& walk) {
 }
 
 void Node::finish_get(TimePoint now, Walk& walk, WalkEnd end) {
-  if (walk.kind == WalkKind::hint) {
+  if (walk.search != 0) {
+    search_read(now, walk, end);
+  } else if (walk.kind == WalkKind::hint) {
     on_hint(now, walk.seen);
   } else {
     if (walk.hot) remember_hot(now, walk);

@@ -94,6 +94,9 @@ struct Walk {
   std::optional<AnnounceReply> accepted;  // the announcement was taken, by `accepted_by`
   NodeId accepted_by;
 
+  WalkId search = 0;     // for which a hint is read; 0: for ourselves
+  std::size_t hint = 0;  // its place among the hints of the search
+
   bool traced = false;
   std::vector<TraceStep> steps;
 };

@@ -285,8 +285,10 @@ int dht_nodes(const CliOptions& options) {
   std::string path = fmt::format("/api/dht/nodes?level={}&count={}", options.level, options.count);
   if (!options.near.empty()) path += "&near=" + escaped(options.near);
   if (!options.target.empty()) path += "&target=" + escaped(options.target);
+  if (options.ask) path += "&ask=1";
   return show(options, path, [](const Json& answer) {
     print_peer_table(answer["nodes"]);
+    if (!answer.value("complete", true)) fmt::print("time was up before all of them had answered\n");
     if (!answer.contains("near")) return;
     const Json& near = answer["near"];
     fmt::print("{}: level {}, known by {}, rtt {} ms\n", near["address"].get<std::string>(),

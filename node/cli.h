@@ -21,6 +21,7 @@ struct CliOptions {
   int level = 0;
   int count = 8;
   std::string near;
+  bool ask = false;
   std::string target;
 };
 

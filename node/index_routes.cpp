@@ -34,6 +34,8 @@ std::string_view to_text(dsht::LevelVerdict::Source source) {
       return "measured";
     case dsht::LevelVerdict::Source::same_prefix:
       return "same prefix";
+    case dsht::LevelVerdict::Source::hint:
+      return "hint";
     case dsht::LevelVerdict::Source::unknown:
       return "nothing";
   }
@@ -116,6 +118,14 @@ class Parameters {
     }
     return out;
   }
+  // Whether the network shall be asked, and not only this node's memory.
+  bool asks(const dsht::NodesQuery& query) {
+    if (integer("ask", 0, 1, 0) == 0) return false;
+    if (query.target)
+      wrong("ask: not with target, which is about what this node knows; allowed: near, level");
+    if (!query.near && query.level == 0) wrong("ask: for what? allowed: with near, or with level 1 or 2");
+    return true;
+  }
 
   // Empty: all were right.
   [[nodiscard]] const std::string& error() const { return error_; }
@@ -131,6 +141,19 @@ class Parameters {
   std::string error_;
 };
 
+Json verdict_json(const IpAddress& address, const dsht::LevelVerdict& verdict) {
+  return {{"address", to_string(address)},
+          {"level", verdict.level},
+          {"known_by", to_text(verdict.source)},
+          {"rtt_ms", ms_or_null(verdict.rtt)}};
+}
+
+// The hints that an address is known to have without a trace to it.
+std::vector<Key> surroundings(const dsht::UdpNode& index, const IpAddress& address) {
+  return {index.key(dsht::KeyDomain::hint, to_string(IpPrefix::around(address, address.is_v4() ? 24 : 48))),
+          index.key(dsht::KeyDomain::hint, to_string(address))};
+}
+
 }  // namespace
 
 void add_index_routes(Admin& admin, EventLoop& loop, dsht::UdpNode& index) {
@@ -145,16 +168,24 @@ void add_index_routes(Admin& admin, EventLoop& loop, dsht::UdpNode& index) {
   admin.on_get("/api/dht/nodes", [&loop, &index](const AdminRequest& request, const Reply& reply) {
     Parameters given(request, index);
     const dsht::NodesQuery query = given.nodes();
+    const bool asks = given.asks(query);
     if (!given.error().empty()) return refuse(reply, given.error());
-    Json out = {{"level", query.level}, {"nodes", peers_json(index.nodes(query), loop.now())}};
-    if (query.near) {
-      const dsht::LevelVerdict verdict = index.level_of(*query.near);
-      out["near"] = {{"address", to_string(*query.near)},
-                     {"level", verdict.level},
-                     {"known_by", to_text(verdict.source)},
-                     {"rtt_ms", ms_or_null(verdict.rtt)}};
+    if (!asks) {
+      Json out = {{"level", query.level}, {"nodes", peers_json(index.nodes(query), loop.now())}};
+      if (query.near) out["near"] = verdict_json(*query.near, index.level_of(*query.near));
+      return answer(reply, out);
     }
-    answer(reply, out);
+    dsht::FindNodes what;
+    what.level = query.level;
+    what.count = query.count;
+    if (query.near) what.hints = surroundings(index, *query.near);
+    index.find_nodes(std::move(what), kBudget, [&loop, reply, query](const dsht::NodesNear& found) {
+      Json out = {{"level", query.level},
+                  {"nodes", peers_json(found.nodes, loop.now())},
+                  {"complete", found.complete}};
+      if (query.near) out["near"] = verdict_json(*query.near, found.verdict);
+      answer(reply, out);
+    });
   });
   admin.on_get("/api/dht/get", [&index](const AdminRequest& request, const Reply& reply) {
     Parameters given(request, index);

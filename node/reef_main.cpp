@@ -114,6 +114,10 @@ int main(int argc, char** argv) {
       ->capture_default_str();
   auto* near = nodes->add_option("--near", options.near,
                                  "An IP address: first those in its /24 or /48; and how near it is itself");
+  nodes->add_flag(
+      "--ask", options.ask,
+      "Asks the network: for those that stand under the prefix of --near, or for strangers of the "
+      "node's cluster of level 1 or 2. Only who answers is listed");
   nodes->add_option("--target", options.target, "An id of 40 hex digits: closest ids first")->excludes(near);
   admin(nodes);
   nodes->callback(run([&] { return reef::node::dht_nodes(options); }));

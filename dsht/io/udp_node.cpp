@@ -150,6 +150,7 @@ struct UdpNode::Waiting {
   std::unordered_map<WalkId, std::function<void(GetDone)>> gets;
   std::unordered_map<WalkId, std::function<void(Announced)>> announces;
   std::unordered_map<WalkId, std::function<void(bool)>> puts;
+  std::unordered_map<WalkId, std::function<void(NodesNear)>> searches;
   std::function<void()> left;
 };
 
@@ -249,6 +250,11 @@ void UdpNode::withdraw(const Key& key) {
   finish_turn();
 }
 
+void UdpNode::find_nodes(FindNodes what, Duration budget, std::function<void(NodesNear)> done) {
+  waiting_->searches[node_.find_nodes(loop_.now(), std::move(what), budget)] = std::move(done);
+  finish_turn();
+}
+
 void UdpNode::set_hints(std::vector<Key> hints) {
   node_.set_hints(loop_.now(), std::move(hints));
   finish_turn();
@@ -337,6 +343,8 @@ void UdpNode::answer() {
       finish(waiting_->announces, announce_done->walk, announce_done->announced);
     } else if (auto* put_done = std::get_if<PutDone>(&answer)) {
       finish(waiting_->puts, put_done->walk, put_done->stored);
+    } else if (auto* nodes_found = std::get_if<NodesFound>(&answer)) {
+      finish(waiting_->searches, nodes_found->walk, nodes_found->near);
     } else if (std::holds_alternative<Joined>(answer)) {
       log::info("dsht", "event=joined contacts={}", node_.contact_count());
     } else if (const auto* changed = std::get_if<ClusterChanged>(&answer)) {

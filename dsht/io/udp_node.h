@@ -74,6 +74,9 @@ class UdpNode : public Index {
            std::function<void(bool stored)> done) override;
   void withdraw(const Key& key) override;
 
+  // Nodes near somebody else, or strangers of our cluster (Node::find_nodes).
+  void find_nodes(FindNodes what, Duration budget, std::function<void(NodesNear)> done);
+
   // Where we are, as keys of the hint domain, in place of those given before (dsht/hints.h).
   void set_hints(std::vector<Key> hints);
 

@@ -33,6 +33,91 @@ TEST_CASE("the same seed gives the same trace, another seed another") {
   CHECK(trace_of_small_world(run_seed() + 1) != first);
 }
 
+TEST_CASE("who is near a stranger is found by his hints, asked, and says how near he is") {
+  Network network(run_seed(), {.metros = 8, .loss = 0.002});
+  std::vector<Host> hosts =
+      grow(network, {.count = 160, .over = 4min, .options = many_nodes(), .spot = {}, .tell = {}});
+  network.run_for(10min);
+  // Of the dead many still stand there; they are not named.
+  for (int i = 0; i < 20; ++i) network.kill(some_host(network));
+  network.run_for(61s);
+  int asked = 0, named = 0, in_metro = 0, right_level = 0, with_verdict = 0;
+  for (int i = 0; i < 60; ++i) {
+    const Metro metro = static_cast<Metro>(network.random().below(8));
+    const Place place = network.planet().place_in(metro, network.random());
+    const IpAddress address = IpAddress::v4(0x2d000001 + (static_cast<std::uint32_t>(i) << 8));
+    dsht::FindNodes what;
+    for (const std::string& name : network.planet().hint_names(place, address)) {
+      what.hints.push_back(dsht::key_of({}, dsht::KeyDomain::hint, name));
+    }
+    const Host asker = some_host(network);
+    const double rtt = 2 * network.planet().one_way_ms(network.place(asker), place);
+    const int level = rtt < 20 ? 2 : rtt < 60 ? 1 : 0;
+    ++asked;
+    const TimePoint began = network.now();
+    network.find_nodes(asker, what, 3s, [&, metro, level, began](const dsht::NodesNear& found) {
+      CHECK(network.now() - began <= 3s);
+      if (found.nodes.empty()) return;
+      ++named;
+      bool is_there = true;
+      for (const dsht::Neighbour& node : found.nodes) {
+        const auto at = std::find_if(hosts.begin(), hosts.end(),
+                                     [&](Host host) { return network.id(host) == node.contact.id; });
+        REQUIRE(at != hosts.end());
+        CHECK(network.is_up(*at));
+        CHECK(node.contact.rpc == network.endpoint(*at));
+        if (&node == &found.nodes.front()) is_there = network.place(*at).metro == metro;
+      }
+      in_metro += is_there;
+      with_verdict += found.verdict.source == dsht::LevelVerdict::Source::hint;
+      right_level += found.verdict.level == level;
+    });
+    network.run_for(4s);
+  }
+  CHECK(named == asked);
+  CHECK(with_verdict == named);
+  CHECK(in_metro >= named * 95 / 100);
+  CHECK(right_level >= named * 85 / 100);
+}
+
+TEST_CASE("a random walk among the members of a cluster finds live ones, within its budget") {
+  Network network(run_seed(), {.metros = 4, .loss = 0.002});
+  grow(network, {.count = 120, .over = 4min, .options = many_nodes(), .spot = {}, .tell = {}});
+  network.run_for(10min);
+  int found_some = 0;
+  for (int i = 0; i < 20; ++i) {
+    const Host asker = some_host(network);
+    const ClusterId cluster = network.node(asker).cluster(network.now(), 1).id;
+    network.find_nodes(asker, {.hints = {}, .level = 1, .count = 10}, 2s,
+                       [&, cluster](const dsht::NodesNear& found) {
+                         found_some += found.nodes.size() >= 5;
+                         CHECK(found.complete);
+                         CHECK(found.nodes.size() <= 10);
+                         for (const dsht::Neighbour& node : found.nodes) {
+                           for (Host host = 0; host < network.size(); ++host) {
+                             if (network.id(host) != node.contact.id) continue;
+                             CHECK(network.node(host).cluster(network.now(), 1).id == cluster);
+                           }
+                         }
+                       });
+    network.run_for(3s);
+  }
+  CHECK(found_some >= 18);
+  // Nobody can answer so soon.
+  bool ended = false;
+  const Host asker = some_host(network);
+  const TimePoint began = network.now();
+  network.find_nodes(asker, {.hints = {dsht::key_of({}, dsht::KeyDomain::hint, "nowhere")}}, 1us,
+                     [&](const dsht::NodesNear& found) {
+                       ended = true;
+                       CHECK(!found.complete);
+                       CHECK(found.nodes.empty());
+                       CHECK(network.now() - began < 1ms);
+                     });
+  network.run_for(1s);
+  CHECK(ended);
+}
+
 TEST_CASE("500 nodes join through one seed and find at least 99.9 % of 4,000 values") {
   const auto started = std::chrono::steady_clock::now();
   Network network(run_seed(), {.loss = 0.002});

@@ -168,6 +168,12 @@ void Network::withdraw(Host host, const Key& key, std::function<void(bool)> done
   pump(host);
 }
 
+void Network::find_nodes(Host host, dsht::FindNodes what, Duration budget,
+                         std::function<void(const dsht::NodesNear&)> done) {
+  hosts_[host].waiting->searches[node(host).find_nodes(now_, std::move(what), budget)] = std::move(done);
+  pump(host);
+}
+
 void Network::leave(Host host, std::function<void()> done) {
   hosts_[host].waiting->left = std::move(done);
   node(host).leave(now_);
@@ -262,6 +268,8 @@ void Network::pump(Host host) {
       finish(hosts_[host].waiting->announces, announce_done->walk, announce_done->announced);
     } else if (const auto* put_done = std::get_if<dsht::PutDone>(&action)) {
       finish(hosts_[host].waiting->puts, put_done->walk, *put_done);
+    } else if (const auto* nodes_found = std::get_if<dsht::NodesFound>(&action)) {
+      finish(hosts_[host].waiting->searches, nodes_found->walk, nodes_found->near);
     } else if (std::holds_alternative<dsht::LeaveDone>(action) && hosts_[host].waiting->left) {
       std::exchange(hosts_[host].waiting->left, nullptr)();
     }

@@ -84,6 +84,8 @@ class Network {
   void put(Host host, const Key& key, ByteView value, std::chrono::seconds ttl,
            std::function<void(const dsht::PutDone&)> done);
   void withdraw(Host host, const Key& key, std::function<void(bool)> done);
+  void find_nodes(Host host, dsht::FindNodes what, Duration budget,
+                  std::function<void(const dsht::NodesNear&)> done);
   void leave(Host host, std::function<void()> done);
 
   // Calls `task` when `delay` has passed.
@@ -118,6 +120,7 @@ class Network {
     std::unordered_map<dsht::WalkId, std::function<void(const dsht::Found&)>> gets;
     std::unordered_map<dsht::WalkId, std::function<void(const dsht::Announced&)>> announces;
     std::unordered_map<dsht::WalkId, std::function<void(const dsht::PutDone&)>> puts;
+    std::unordered_map<dsht::WalkId, std::function<void(const dsht::NodesNear&)>> searches;
     std::function<void()> left;
   };
   // Small, and what each datagram needs first: of thousands of hosts each costs the cache a miss.

@@ -230,7 +230,8 @@ def the_command_line_talks_to_the_node(directory):
         for path in ("/api/trace?address=%ff%fe", "/api/dht/get?name=%ff&domain=%ff", "/api/trace",
                      "/api/dht/get", "/api/dht/trace?name=x&levels=3", "/api/dht/trace?name=x&levels=2,",
                      "/api/dht/nodes?level=9", "/api/dht/nodes?near=%ff", "/api/dht/nodes?target=12",
-                     "/api/dht/nodes?near=127.0.0.1&target=" + 40 * "0", "/api/dht/nodes?count=0"):
+                     "/api/dht/nodes?near=127.0.0.1&target=" + 40 * "0", "/api/dht/nodes?count=0",
+                     "/api/dht/nodes?ask=1", "/api/dht/nodes?ask=2"):
             status, body = node.admin(path)
             check(status == 400 and "error" in json.loads(body), f"nonsense gets an answer: {path} {body}")
 
