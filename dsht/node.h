@@ -500,8 +500,11 @@ class Node {
     NodeId voter;
     Endpoint observed;
   };
-  std::vector<Vote> votes_;                 // the oldest first
-  std::vector<const TableEntry*> closest_;  // scratch
+  std::vector<Vote> votes_;  // the oldest first
+  // Scratch, each of one function or handed on by it at once.
+  std::vector<const TableEntry*> closest_;
+  std::vector<char> is_near_;
+  std::vector<std::pair<Duration, const TableEntry*>> by_rtt_;
   std::vector<ClusterAction> cluster_actions_;
   std::vector<Action> actions_;
 };

@@ -1,6 +1,8 @@
 // What a node does unasked: joining, keeping its table true, keeping values at the nodes closest to their
 // keys.
 #include <algorithm>
+#include <span>
+#include <utility>
 
 #include "dsht/node.h"
 
@@ -197,24 +199,28 @@ void Node::note_refreshed(TimePoint now, int bucket) {
 // Those near us, by id and by RTT, are asked often, others rarely, suspects at once.
 void Node::ping_due(TimePoint now) {
   const std::size_t k = options_.table.bucket_size[0];
+  const std::span<const TableEntry> entries = std::as_const(table_).entries();
+  const auto index_of = [&](const TableEntry* entry) {
+    return static_cast<std::size_t>(entry - entries.data());
+  };
+  is_near_.assign(entries.size(), false);
   table_.closest(0, self_.as<Key>(), k, true, closest_);
-  std::vector<const TableEntry*> near = closest_;
-  std::vector<std::pair<Duration, const TableEntry*>> by_rtt;
-  for (const TableEntry& entry : table_.entries()) {
-    if (!entry.is_suspect()) by_rtt.emplace_back(entry.rtt.least().value_or(Duration::max()), &entry);
+  for (const TableEntry* entry : closest_) is_near_[index_of(entry)] = true;
+  by_rtt_.clear();
+  for (const TableEntry& entry : entries) {
+    if (!entry.is_suspect()) by_rtt_.emplace_back(entry.rtt.least().value_or(Duration::max()), &entry);
   }
-  const auto middle = by_rtt.begin() + static_cast<std::ptrdiff_t>(std::min(k, by_rtt.size()));
-  std::partial_sort(by_rtt.begin(), middle, by_rtt.end());
-  for (auto at = by_rtt.begin(); at != middle; ++at) near.push_back(at->second);
-  std::sort(near.begin(), near.end());
+  const auto middle = by_rtt_.begin() + static_cast<std::ptrdiff_t>(std::min(k, by_rtt_.size()));
+  std::partial_sort(by_rtt_.begin(), middle, by_rtt_.end());
+  for (auto at = by_rtt_.begin(); at != middle; ++at) is_near_[index_of(at->second)] = true;
   // Where many are gone at once, everybody is in doubt until he is heard.
   if (silent_share_ > kDoubtfulShare) doubted_at_ = now;
   const Duration far_period =
       options_.far_ping * static_cast<std::int64_t>(std::max(table_.size(), kFarTable)) / kFarTable;
   std::vector<Contact> due;
   std::size_t near_due = 0;
-  for (const TableEntry& entry : table_.entries()) {
-    const bool is_near = std::binary_search(near.begin(), near.end(), &entry);
+  for (const TableEntry& entry : entries) {
+    const bool is_near = is_near_[index_of(&entry)];
     const Duration period = entry.is_suspect() ? Duration::zero() : is_near ? options_.near_ping : far_period;
     // Near ones must have answered us lately; of others it is enough that they asked us. A tick early rather
     // than a tick late.
