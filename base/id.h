@@ -3,7 +3,6 @@
 #pragma once
 
 #include <array>
-#include <bit>
 #include <compare>
 #include <cstddef>
 #include <cstdint>
@@ -13,6 +12,7 @@
 #include <string>
 #include <string_view>
 
+#include "base/bytes.h"
 #include "base/result.h"
 
 namespace reef {
@@ -30,8 +30,9 @@ template <class Word>
   std::memcpy(&word, bytes.data() + offset, sizeof word);
   return word;
 }
-[[nodiscard]] inline std::uint64_t big_endian(std::uint64_t word) {
-  return std::endian::native == std::endian::little ? __builtin_bswap64(word) : word;
+// The first 64 bits, ordered as the whole is.
+[[nodiscard]] inline std::uint64_t leading_word(const IdArray& bytes) {
+  return big_endian(id_word<std::uint64_t>(bytes, 0));
 }
 [[nodiscard]] inline bool ids_equal(const IdArray& a, const IdArray& b) {
   return ((id_word<std::uint64_t>(a, 0) ^ id_word<std::uint64_t>(b, 0)) |
@@ -67,9 +68,7 @@ struct Distance {
   // Leading zero bits, 0..160: the length of the prefix that the two ids share.
   [[nodiscard]] int leading_zeros() const;
   // The first 64 bits, ordered as the whole is.
-  [[nodiscard]] std::uint64_t leading_word() const {
-    return detail::big_endian(detail::id_word<std::uint64_t>(bytes, 0));
-  }
+  [[nodiscard]] std::uint64_t leading_word() const { return detail::leading_word(bytes); }
 };
 
 template <class Tag>
@@ -80,9 +79,7 @@ struct Id {
   auto operator<=>(const Id& other) const { return detail::compare_ids(bytes, other.bytes); }
   [[nodiscard]] bool is_zero() const { return *this == Id{}; }
   // The first 64 bits, ordered as the whole is.
-  [[nodiscard]] std::uint64_t leading_word() const {
-    return detail::big_endian(detail::id_word<std::uint64_t>(bytes, 0));
-  }
+  [[nodiscard]] std::uint64_t leading_word() const { return detail::leading_word(bytes); }
   [[nodiscard]] bool bit(int index) const { return (bytes[index / 8] >> (7 - index % 8)) & 1; }
   void set_bit(int index, bool value) {
     const auto mask = static_cast<std::uint8_t>(1u << (7 - index % 8));

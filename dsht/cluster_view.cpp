@@ -2,7 +2,8 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
+
+#include "dsht/tag_scan.h"
 
 namespace reef::dsht {
 namespace {
@@ -16,7 +17,6 @@ constexpr float kDescriptionWeight = 0.25F;
 // A candidate that nobody could measure in this time makes room for another one.
 constexpr std::int32_t kUnmeasuredPatience = 60;
 constexpr std::uint8_t kTriesMax = 3;
-constexpr std::size_t kNoMember = ~std::size_t{0};
 
 template <class A, class B>
 std::uint64_t leading_distance(const Id<A>& a, const Id<B>& b) {
@@ -48,16 +48,7 @@ ClusterView::ClusterView(const ClusterViewLimits& limits, const NodeId& self, Ra
 }
 
 std::size_t ClusterView::find_member(const NodeId& id) const {
-  const std::uint8_t* const begin = tags_.data();
-  const std::uint8_t* const end = begin + tags_.size();
-  for (const std::uint8_t* at = begin; at != end; ++at) {
-    at = static_cast<const std::uint8_t*>(
-        std::memchr(at, id.bytes.back(), static_cast<std::size_t>(end - at)));
-    if (at == nullptr) return kNoMember;
-    const auto index = static_cast<std::size_t>(at - begin);
-    if (members_[index].contact.id == id) return index;
-  }
-  return kNoMember;
+  return find_tagged(tags_, id, [&](std::size_t index) { return members_[index].contact.id == id; });
 }
 
 ClusterView::Slot ClusterView::find(Level level, const ClusterId& id) const {
@@ -83,7 +74,7 @@ bool ClusterView::heard(Seconds now, const Contact& contact,
   if (contact.id == self_) return false;
   bool news = false;
   const std::size_t index = find_member(contact.id);
-  if (index == kNoMember) {
+  if (index == kNotFound) {
     Member fresh;
     fresh.contact = contact;
     fresh.heard = now;
@@ -129,7 +120,7 @@ bool ClusterView::named(Seconds now, Level level, const ClusterId& cluster, cons
   const Slot slot = find(level, cluster);
   if (slot == kNone) return false;
   const std::size_t index = find_member(contact.id);
-  if (index != kNoMember) {
+  if (index != kNotFound) {
     // What it says itself counts for more.
     if (members_[index].slot[level - 1] != kNone || !make_room(level, slot, contact.id)) return false;
     set_slot(find_member(contact.id), level, slot);
@@ -145,7 +136,7 @@ bool ClusterView::named(Seconds now, Level level, const ClusterId& cluster, cons
 }
 
 void ClusterView::lost(const NodeId& id) {
-  if (const std::size_t index = find_member(id); index != kNoMember) remove_member(index);
+  if (const std::size_t index = find_member(id); index != kNotFound) remove_member(index);
 }
 
 // The slot for somebody who says this; kNone: it is of no use to us.
@@ -241,7 +232,7 @@ void ClusterView::renew_sample(Level level, std::size_t members) {
 
 void ClusterView::add_member(const Member& member) {
   if (members_.size() >= limits_.members_max) make_member_room();
-  tags_.push_back(member.contact.id.bytes.back());
+  tags_.push_back(tag_of(member.contact.id));
   members_.push_back(member);
   for (std::size_t i = 0; i < 2; ++i) {
     if (member.slot[i] != kNone) ++clusters_[i][member.slot[i]].members;

@@ -47,7 +47,7 @@ class LoadMeter {
     Key key;
     std::vector<TimePoint> times;  // exact: the last per_window, the oldest of a full ring at `oldest`
     std::size_t oldest = 0;
-    TimePoint last{};
+    TimePoint last{};          // pass of all
     TimePoint window_start{};  // counted: of the running window
     std::size_t current = 0;
     std::size_t previous = 0;

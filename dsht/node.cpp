@@ -121,12 +121,7 @@ void Node::on_deadline(TimePoint now) {
   if (now >= hints_at_) refresh_hints(now);
   if (!replications_.empty() && now >= replications_.front().due) replicate_some(now);
   if (now >= leave_by_) end_leaving();
-  std::vector<WalkId> over;
-  for (const auto& [id, search] : searches_) {
-    if (now >= search.due) over.push_back(id);
-  }
-  std::sort(over.begin(), over.end());
-  for (const WalkId id : over) end_search(id, false);
+  end_overdue_searches(now);
   prune_timers();
 }
 
@@ -296,7 +291,7 @@ void Node::rpc_failed(TimePoint now, const Rpc& rpc) {
     case Purpose::ping:
       pinging_.erase(rpc.expected);
       if (rpc.unverified) --unverified_pings_;
-      search_lost(rpc.expected);
+      settle_named(rpc.expected, [](Named& named) { named.state = Named::State::failed; });
       break;
     case Purpose::seed:
       break;
@@ -430,7 +425,11 @@ void Node::fulfil(TimePoint now, Rpc& rpc, Message& message, const Contact& cont
     vote(contact.id, pong->observed);
     pinging_.erase(rpc.expected);
     if (rpc.unverified) --unverified_pings_;
-    search_heard(now, contact, rpc.attempts == 1 ? std::optional(now - rpc.sent_at) : std::nullopt);
+    settle_named(contact.id, [&](Named& named) {
+      // An answer to a ping that was sent twice measured nothing.
+      const auto rtt = rpc.attempts == 1 ? std::optional(now - rpc.sent_at) : std::nullopt;
+      named = {contact, named.hint, Named::State::answered, rtt, now};
+    });
   } else if (auto* nodes = std::get_if<Nodes>(&message.body)) {
     note_token(nodes->token);
     vote(contact.id, nodes->observed);
@@ -502,8 +501,7 @@ std::vector<Neighbour> Node::nodes(TimePoint now, const NodesQuery& query) const
     if (query.level > 0 && !entry.stands_at(query.level)) continue;
     if ((entry.contact.services & query.services) != query.services) continue;
     if (entry.is_suspect() || (query.heard_within && now - entry.heard_at > *query.heard_within)) continue;
-    const Level shared = entry.stands_at(2) ? 2 : entry.stands_at(1) ? 1 : 0;
-    out.push_back({entry.contact, entry.rtt.least(), entry.heard_at, shared});
+    out.push_back({entry.contact, entry.rtt.least(), entry.heard_at, entry.innermost()});
   }
   const std::size_t kept = std::min(query.count, out.size());
   const auto middle = out.begin() + static_cast<std::ptrdiff_t>(kept);
@@ -532,14 +530,15 @@ LevelVerdict Node::level_of(const IpAddress& address) const {
                                                              : LevelVerdict::Source::same_prefix;
     // What was measured itself says more than a neighbour of it.
     if (source < best.source || (source == best.source && best.rtt && *best.rtt <= *rtt)) continue;
-    best = {0, source, rtt};
-  }
-  if (best.rtt) {
-    for (Level level = 1; level < options_.levels; ++level) {
-      if (*best.rtt < options_.clusters.threshold[level]) best.level = level;
-    }
+    best = {level_within(*rtt), source, rtt};
   }
   return best;
+}
+
+Level Node::level_within(Duration rtt) const {
+  Level level = 0;
+  while (level + 1 < options_.levels && rtt < options_.clusters.threshold[level + 1]) ++level;
+  return level;
 }
 
 }  // namespace reef::dsht

@@ -10,6 +10,7 @@
 
 #include <array>
 #include <deque>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <queue>
@@ -200,8 +201,10 @@ class Node {
   // whether it lives before it is named. Ends with NodesFound, within the budget.
   WalkId find_nodes(TimePoint now, FindNodes what, Duration budget);
 
+  static constexpr std::size_t kHintsMax = 16;  // of somebody: each is one more walk, all at once
   // Where we are, as keys of the hint domain (dsht/hints.h): we are put under them, in place of those given
-  // before, and whoever stands there already may be near. The first 16 count: give the most specific first.
+  // before, and whoever stands there already may be near. The first kHintsMax count: give the most specific
+  // first.
   void set_hints(TimePoint now, std::vector<Key> hints);
 
   // ---- what it knows
@@ -272,6 +275,7 @@ class Node {
                                         std::optional<Duration> rtt) const;
   void note_requester(TimePoint now, const Contact& contact, const Header& header);
   void vote(const NodeId& voter, const Endpoint& observed);
+  [[nodiscard]] Level level_within(Duration rtt) const;
   void note_ended(bool is_walk, std::uint64_t id);
   void prune_timers();
 
@@ -403,8 +407,9 @@ class Node {
   void note_named(TimePoint now, Search& search, const Contact& contact, std::size_t hint);
   void search_read(TimePoint now, const Walk& walk, WalkEnd end);
   void search_sampled(TimePoint now, WalkId id, const std::vector<Contact>& contacts);
-  void search_heard(TimePoint now, const Contact& contact, std::optional<Duration> rtt);
-  void search_lost(const NodeId& id);
+  // The ping to somebody named has ended: `settle` says how.
+  void settle_named(const NodeId& id, const std::function<void(Named&)>& settle);
+  void end_overdue_searches(TimePoint now);
   void end_if_settled(WalkId id);
   void end_search(WalkId id, bool complete);
 
@@ -417,6 +422,11 @@ class Node {
   void hurry_refresh(TimePoint now, Level level);
   void refresh_hints(TimePoint now);
   void on_hint(TimePoint now, const std::vector<WireValue>& values);
+  // Who stands under a hint, ourselves not among them.
+  [[nodiscard]] std::vector<Contact> contacts_under_hint(const std::vector<WireValue>& values);
+  // `search`: that it is for, or 0. False: too many requests are in flight.
+  bool send_sample(TimePoint now, const Contact& via, Level level, const ClusterId& cluster,
+                   WalkId search = 0);
 
   const NodeOptions options_;
   const Credentials& credentials_;

@@ -14,8 +14,6 @@ constexpr Duration kLevelRefreshMin = std::chrono::seconds(2);
 constexpr Duration kLevelRefreshMax = std::chrono::minutes(10);
 constexpr std::size_t kGrowthNoted = 8;  // more members by an eighth of those known
 constexpr Duration kHintsFirst = std::chrono::seconds(5);
-// Asked for at once when the hints are read: each is one more walk.
-constexpr std::size_t kHintsMax = 16;
 
 }  // namespace
 
@@ -41,17 +39,7 @@ void Node::run_clusters(TimePoint now) {
   clusters_.on_deadline(now, cluster_actions_);
   for (const ClusterAction& action : cluster_actions_) {
     if (const auto* ask = std::get_if<AskMembers>(&action)) {
-      Sample sample;
-      sample.cluster = ask->cluster;
-      sample.padding = padding_for(sample);
-      Rpc rpc;
-      rpc.to = ask->via.rpc;
-      rpc.expected = ask->via.id;
-      rpc.purpose = Purpose::sample;
-      rpc.level = ask->level;
-      rpc.cluster = ask->cluster;
-      rpc.attempts_max = options_.find_attempts;
-      (void)send_rpc(now, std::move(rpc), sample);  // too many in flight: the next decision asks again
+      (void)send_sample(now, ask->via, ask->level, ask->cluster);  // else the next decision asks again
     } else if (const auto* measure = std::get_if<MeasureRtt>(&action)) {
       ping(now, measure->contact);
     } else if (const auto* change = std::get_if<ClusterChanged>(&action)) {
@@ -59,6 +47,22 @@ void Node::run_clusters(TimePoint now) {
     }
   }
   described_ = clusters_.describe(now);
+}
+
+bool Node::send_sample(TimePoint now, const Contact& via, Level level, const ClusterId& cluster,
+                       WalkId search) {
+  Sample sample;
+  sample.cluster = cluster;
+  sample.padding = padding_for(sample);
+  Rpc rpc;
+  rpc.to = via.rpc;
+  rpc.expected = via.id;
+  rpc.purpose = Purpose::sample;
+  rpc.level = level;
+  rpc.cluster = cluster;
+  rpc.search = search;
+  rpc.attempts_max = options_.find_attempts;
+  return send_rpc(now, std::move(rpc), sample);
 }
 
 void Node::on_sampled(TimePoint now, const Rpc& rpc, const Nodes& nodes) {
@@ -153,14 +157,21 @@ void Node::refresh_hints(TimePoint now) {
   }
 }
 
-void Node::on_hint(TimePoint now, const std::vector<WireValue>& values) {
+std::vector<Contact> Node::contacts_under_hint(const std::vector<WireValue>& values) {
+  std::vector<Contact> contacts;
   // Strangers write what stands here: they shall not make us send into our own private networks.
   const auto own = observed();
   for (const WireValue& value : values) {
     const auto endpoint = decode_endpoint(value.record.data);
     if (!endpoint || endpoint->port == 0) continue;
     const Contact contact{credentials_.id_of(value.record.publisher), *endpoint, 0, 0, 0};
-    if (contact.id == self_ || !is_followed(contact, own.value_or(contact.rpc))) continue;
+    if (contact.id != self_ && is_followed(contact, own.value_or(contact.rpc))) contacts.push_back(contact);
+  }
+  return contacts;
+}
+
+void Node::on_hint(TimePoint now, const std::vector<WireValue>& values) {
+  for (const Contact& contact : contacts_under_hint(values)) {
     counters_.hinted.add();
     ping(now, contact, true);
   }

@@ -6,7 +6,6 @@
 namespace reef::dsht {
 namespace {
 
-constexpr std::size_t kHintsMax = 16;
 constexpr std::size_t kNamedMax = 64;     // of one search
 constexpr std::size_t kMembersAsked = 3;  // of a random walk, at once
 // DNS answers want nodes heard first-hand within the last minute.
@@ -56,18 +55,7 @@ void Node::sample_members(TimePoint now, WalkId id, Search& search) {
   }
   for (std::size_t i = 0; i < std::min(members.size(), kMembersAsked); ++i) {
     std::swap(members[i], members[i + random_.below(members.size() - i)]);
-    Sample sample;
-    sample.cluster = clusters_.id(level);
-    sample.padding = padding_for(sample);
-    Rpc rpc;
-    rpc.to = members[i].rpc;
-    rpc.expected = members[i].id;
-    rpc.purpose = Purpose::sample;
-    rpc.level = level;
-    rpc.cluster = sample.cluster;
-    rpc.search = id;
-    rpc.attempts_max = options_.find_attempts;
-    if (send_rpc(now, std::move(rpc), sample)) ++search.open;
+    if (send_sample(now, members[i], level, clusters_.id(level), id)) ++search.open;
   }
 }
 
@@ -77,14 +65,8 @@ void Node::search_read(TimePoint now, const Walk& walk, WalkEnd end) {
   const auto found = searches_.find(walk.search);
   if (found == searches_.end()) return;
   if (end == WalkEnd::deadline) found->second.is_cut = true;
-  // Strangers write what stands here: they shall not make us send into our own private networks.
-  const auto own = observed();
-  for (const WireValue& value : walk.seen) {
-    const auto endpoint = decode_endpoint(value.record.data);
-    if (!endpoint || endpoint->port == 0) continue;
-    const Contact contact{credentials_.id_of(value.record.publisher), *endpoint, 0, 0, 0};
-    if (is_followed(contact, own.value_or(contact.rpc))) note_named(now, found->second, contact, walk.hint);
-  }
+  for (const Contact& contact : contacts_under_hint(walk.seen))
+    note_named(now, found->second, contact, walk.hint);
   --found->second.open;
   end_if_settled(walk.search);
 }
@@ -98,7 +80,6 @@ void Node::search_sampled(TimePoint now, WalkId id, const std::vector<Contact>& 
 }
 
 void Node::note_named(TimePoint now, Search& search, const Contact& contact, std::size_t hint) {
-  if (contact.id == self_) return;
   const auto known = std::find_if(search.named.begin(), search.named.end(),
                                   [&](const Named& n) { return n.contact.id == contact.id; });
   if (known != search.named.end()) {
@@ -118,33 +99,17 @@ void Node::note_named(TimePoint now, Search& search, const Contact& contact, std
   search.named.push_back(std::move(named));
 }
 
-void Node::search_heard(TimePoint now, const Contact& contact, std::optional<Duration> rtt) {
+void Node::settle_named(const NodeId& id, const std::function<void(Named&)>& settle) {
   if (searches_.empty()) return;
   std::vector<WalkId> touched;
-  for (auto& [id, search] : searches_) {
+  for (auto& [search_id, search] : searches_) {
     for (Named& named : search.named) {
-      if (named.contact.id != contact.id || named.state != Named::State::asked) continue;
-      named.contact = contact;
-      named.state = Named::State::answered;
-      named.rtt = rtt;
-      named.heard_at = now;
-      touched.push_back(id);
+      if (named.contact.id != id || named.state != Named::State::asked) continue;
+      settle(named);
+      touched.push_back(search_id);
     }
   }
-  for (const WalkId id : touched) end_if_settled(id);
-}
-
-void Node::search_lost(const NodeId& lost) {
-  if (searches_.empty()) return;
-  std::vector<WalkId> touched;
-  for (auto& [id, search] : searches_) {
-    for (Named& named : search.named) {
-      if (named.contact.id != lost || named.state != Named::State::asked) continue;
-      named.state = Named::State::failed;
-      touched.push_back(id);
-    }
-  }
-  for (const WalkId id : touched) end_if_settled(id);
+  for (const WalkId search_id : touched) end_if_settled(search_id);
 }
 
 // ---- the end
@@ -156,6 +121,16 @@ void Node::end_if_settled(WalkId id) {
   const bool is_waiting =
       std::any_of(named.begin(), named.end(), [](const Named& n) { return n.state == Named::State::asked; });
   if (!is_waiting) end_search(id, true);
+}
+
+void Node::end_overdue_searches(TimePoint now) {
+  if (searches_.empty()) return;
+  std::vector<WalkId> overdue;
+  for (const auto& [id, search] : searches_) {
+    if (now >= search.due) overdue.push_back(id);
+  }
+  std::sort(overdue.begin(), overdue.end());
+  for (const WalkId id : overdue) end_search(id, false);
 }
 
 void Node::end_search(WalkId id, bool complete) {
@@ -171,21 +146,16 @@ void Node::end_search(WalkId id, bool complete) {
   });
   NodesNear out;
   out.complete = complete && !search.is_cut;
-  // An answer to a ping that was sent twice measured nothing.
   const auto first =
       std::find_if(named.begin(), named.end(), [](const Named& n) { return n.rtt.has_value(); });
   if (!search.what.hints.empty() && first != named.end()) {
-    out.verdict = {0, LevelVerdict::Source::hint, first->rtt};
-    for (Level level = 1; level < options_.levels; ++level) {
-      if (*first->rtt < options_.clusters.threshold[level]) out.verdict.level = level;
-    }
+    out.verdict = {level_within(*first->rtt), LevelVerdict::Source::hint, first->rtt};
   }
   for (const Named& n : named) {
     if (out.nodes.size() >= search.what.count) break;
     if ((n.contact.services & search.what.services) != search.what.services) continue;
     const TableEntry* entry = table_.find(n.contact.id);
-    const Level shared = entry == nullptr ? 0 : entry->stands_at(2) ? 2 : entry->stands_at(1) ? 1 : 0;
-    out.nodes.push_back({n.contact, n.rtt, n.heard_at, shared});
+    out.nodes.push_back({n.contact, n.rtt, n.heard_at, entry == nullptr ? Level{0} : entry->innermost()});
   }
   actions_.emplace_back(NodesFound{id, std::move(out)});
 }

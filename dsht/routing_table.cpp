@@ -3,7 +3,8 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
-#include <cstring>
+
+#include "dsht/tag_scan.h"
 
 namespace reef::dsht {
 namespace {
@@ -76,20 +77,20 @@ bool RoutingTable::bucket_is_full(Level level, int bucket) const {
 
 std::size_t RoutingTable::yielding(Level level, int bucket) const {
   std::size_t insiders = 0;
-  std::size_t out = kNowhere;
+  std::size_t out = kNotFound;
   for (std::size_t i = 0; i < standing_.size(); ++i) {
     if ((standing_[i] & mask_of(level)) == 0 || !reaches_inside(standing_[i], level)) continue;
     if (bucket_at(i) != bucket) continue;
     ++insiders;
-    if (out == kNowhere || entries_[i].heard_at < entries_[out].heard_at) out = i;
+    if (out == kNotFound || entries_[i].heard_at < entries_[out].heard_at) out = i;
   }
   const double kept = static_cast<double>(options_.bucket_size[level]) * options_.insider_share;
-  return static_cast<double>(insiders) > kept ? out : kNowhere;
+  return static_cast<double>(insiders) > kept ? out : kNotFound;
 }
 
 RoutingTable::Admission RoutingTable::room_at(Level level, bool displaces, int bucket,
                                               AddressGroup group) const {
-  if (bucket_is_full(level, bucket) && !(displaces && yielding(level, bucket) != kNowhere))
+  if (bucket_is_full(level, bucket) && !(displaces && yielding(level, bucket) != kNotFound))
     return Admission::bucket_full;
   if (group == kNoGroup) return Admission::added;
   std::size_t in_bucket = 0;
@@ -185,7 +186,7 @@ RoutingTable::Admission RoutingTable::answered(TimePoint now, const Contact& con
                                                const std::array<ClusterDescription, 2>& clusters) {
   if (contact.id == self_) return Admission::self;
   wanted |= mask_of(0);
-  if (const std::size_t index = index_of(contact.id); index != kNowhere)
+  if (const std::size_t index = index_of(contact.id); index != kNotFound)
     return answered_again(now, index, contact, wanted, clusters);
   const AddressGroup group = address_group(contact.rpc.address);
   Admission refusal{};
@@ -199,7 +200,7 @@ RoutingTable::Admission RoutingTable::answered(TimePoint now, const Contact& con
   entry.heard_at = now;
   entry.clusters = clusters;
   entries_.push_back(std::move(entry));
-  tags_.push_back(contact.id.bytes.back());
+  tags_.push_back(tag_of(contact.id));
   words_.push_back(contact.id.leading_word());
   prefixes_.push_back(static_cast<std::uint16_t>(words_.back() >> kPrefixShift));
   standing_.push_back(0);
@@ -241,7 +242,7 @@ RoutingTable::Admission RoutingTable::answered_again(TimePoint now, std::size_t 
 }
 
 void RoutingTable::remember(const Contact& contact) {
-  if (contact.id == self_ || options_.replacements == 0 || index_of(contact.id) != kNowhere) return;
+  if (contact.id == self_ || options_.replacements == 0 || index_of(contact.id) != kNotFound) return;
   const auto bucket = static_cast<std::size_t>(bucket_of(contact.id));
   if (bucket >= replacements_.size()) replacements_.resize(bucket + 1);
   std::vector<Contact>& held = replacements_[bucket];
@@ -260,7 +261,7 @@ std::optional<Contact> RoutingTable::take_replacement(const NodeId& id) {
 
 bool RoutingTable::timed_out(const NodeId& id) {
   const std::size_t index = index_of(id);
-  if (index == kNowhere) return false;
+  if (index == kNotFound) return false;
   set_failures(index, entries_[index].failures + 1);
   if (entries_[index].failures < options_.failures_max) return false;
   erase(index);
@@ -268,7 +269,7 @@ bool RoutingTable::timed_out(const NodeId& id) {
 }
 
 void RoutingTable::remove(const NodeId& id) {
-  if (const std::size_t index = index_of(id); index != kNowhere) erase(index);
+  if (const std::size_t index = index_of(id); index != kNotFound) erase(index);
 }
 
 void RoutingTable::rebuild(Level level, const ClusterId& cluster) {
@@ -291,26 +292,19 @@ void RoutingTable::rebuild(Level level, const ClusterId& cluster) {
 // ---- questions
 
 std::size_t RoutingTable::index_of(const NodeId& id) const {
-  const std::uint8_t* const begin = tags_.data();
-  const std::uint8_t* const end = begin + tags_.size();
-  for (const std::uint8_t* at = begin; at != end; ++at) {
-    at = static_cast<const std::uint8_t*>(
-        std::memchr(at, id.bytes.back(), static_cast<std::size_t>(end - at)));
-    if (at == nullptr) return kNowhere;
-    const auto index = static_cast<std::size_t>(at - begin);
-    if (words_[index] == id.leading_word() && entries_[index].contact.id == id) return index;
-  }
-  return kNowhere;
+  return find_tagged(tags_, id, [&](std::size_t index) {
+    return words_[index] == id.leading_word() && entries_[index].contact.id == id;
+  });
 }
 
 TableEntry* RoutingTable::find(const NodeId& id) {
   const std::size_t index = index_of(id);
-  return index == kNowhere ? nullptr : &entries_[index];
+  return index == kNotFound ? nullptr : &entries_[index];
 }
 
 const TableEntry* RoutingTable::find(const NodeId& id) const {
   const std::size_t index = index_of(id);
-  return index == kNowhere ? nullptr : &entries_[index];
+  return index == kNotFound ? nullptr : &entries_[index];
 }
 
 bool RoutingTable::is_closer(std::size_t index, const Key& key, std::uint64_t key_word, const Distance& than,

@@ -63,6 +63,7 @@ struct TableEntry {
 
   [[nodiscard]] bool is_suspect() const { return failures > 0; }
   [[nodiscard]] bool stands_at(Level level) const { return (levels & mask_of(level)) != 0; }
+  [[nodiscard]] Level innermost() const { return stands_at(2) ? 2 : stands_at(1) ? 1 : 0; }
 };
 
 class RoutingTable {
@@ -125,9 +126,9 @@ class RoutingTable {
   [[nodiscard]] bool bucket_is_full(Level level, int bucket) const;
 
  private:
-  static constexpr std::size_t kNowhere = static_cast<std::size_t>(-1);
   static constexpr LevelMask kSuspect = 0x80;  // among the levels of standing_
   static_assert(kLevels < 8);
+
   struct Picked {
     std::uint64_t near = 0;  // the first 8 bytes of the distance
     std::size_t index = 0;
