@@ -112,6 +112,20 @@ void Timer::stop() { event_del(event_.get()); }
 
 bool Timer::is_pending() const { return event_pending(event_.get(), EV_TIMEOUT, nullptr) != 0; }
 
+Deferred::Deferred(EventLoop& loop, std::function<void()> callback) : callback_(std::move(callback)) {
+  event_.reset(event_new(
+      loop.base(), -1, 0,
+      [](evutil_socket_t, short, void* self) {
+        // A copy, because the callback may destroy this.
+        const std::function<void()> callback_copy = static_cast<Deferred*>(self)->callback_;
+        callback_copy();
+      },
+      this));
+  BASE_CHECK(event_ != nullptr);
+}
+
+void Deferred::start() { event_active(event_.get(), EV_TIMEOUT, 0); }
+
 FdEvent::FdEvent(EventLoop& loop, int fd, short what, std::function<void(short)> callback)
     : callback_(std::move(callback)) {
   event_.reset(event_new(

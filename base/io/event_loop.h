@@ -1,8 +1,8 @@
 // One libevent base with its thread: the control loop, a worker loop.
 //
 // Everything here belongs to the loop's thread, except post() and stop(), which any thread may call.
-// Callbacks run on the loop's thread, one at a time, and may destroy any Timer or FdEvent, also the one that
-// is calling.
+// Callbacks run on the loop's thread, one at a time, and may destroy any Timer, Deferred or FdEvent, also the
+// one that is calling.
 #pragma once
 
 #include <functional>
@@ -71,6 +71,20 @@ class Timer {
   void start(Duration delay);
   void stop();
   [[nodiscard]] bool is_pending() const;
+
+ private:
+  std::function<void()> callback_;
+  EventPtr event_;
+};
+
+// Calls `callback` once, in the same turn but not inside start(). Dropped by destruction.
+class Deferred {
+ public:
+  Deferred(EventLoop& loop, std::function<void()> callback);
+  Deferred(const Deferred&) = delete;
+  Deferred& operator=(const Deferred&) = delete;
+
+  void start();
 
  private:
   std::function<void()> callback_;

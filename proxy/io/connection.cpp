@@ -84,21 +84,32 @@ struct StringSink {
 
 Connection::Connection(ConnectionContext& context, std::uint64_t id, std::unique_ptr<Transport> transport,
                        Endpoint client)
-    : context_(context), connection_id_(id), transport_(std::move(transport)), client_(client) {
-  read_event_.reset(event_new(
-      context_.loop.base(), transport_->fd(), EV_READ | EV_PERSIST,
-      [](evutil_socket_t, short, void* self) { static_cast<Connection*>(self)->on_readable(); }, this));
-  BASE_CHECK(read_event_ != nullptr);
-  want_read(true);
-  set_deadline(context_.limits.head_deadline);
-}
+    : context_(context), connection_id_(id), transport_(std::move(transport)), client_(client) {}
 
 Connection::~Connection() = default;
+
+void Connection::start() {
+  set_deadline(context_.limits.head_deadline);
+  // Most clients have sent their request by the time that they are accepted. Where that is all they want, the
+  // loop never learns of them.
+  on_readable();
+  if (state_ != State::closed && !input_ended_) want_read(true);
+}
 
 void Connection::want_read(bool on) {
   if (on == reading_) return;
   reading_ = on;
-  on ? event_add(read_event_.get(), nullptr) : event_del(read_event_.get());
+  if (!on) {
+    event_del(read_event_.get());
+    return;
+  }
+  if (read_event_ == nullptr) {
+    read_event_.reset(event_new(
+        context_.loop.base(), transport_->fd(), EV_READ | EV_PERSIST,
+        [](evutil_socket_t, short, void* self) { static_cast<Connection*>(self)->on_readable(); }, this));
+    BASE_CHECK(read_event_ != nullptr);
+  }
+  event_add(read_event_.get(), nullptr);
 }
 
 void Connection::want_write(bool on) {
@@ -243,6 +254,7 @@ bool Connection::take_request(std::string_view& bytes) {
   is_head_ = parsed.head.method == "HEAD";
   keep_alive_ = parsed.framing.keep_alive && !context_.draining;
   close_after_ = !keep_alive_;
+  sends_no_more_ = !parsed.framing.keep_alive && bytes.empty();
   expects_continue_ = parsed.framing.expect_continue;
   upload_taken_ = 0;
   RequestBody body;
@@ -522,10 +534,11 @@ void Connection::finish_answer() {
   want_write(false);
   out_.reset();
   if (close_after_ || context_.draining) {
-    // What the client still sends is read and dropped for a while: closing at once would reset the connection
-    // and could take the answer with it.
+    // A client that asked for the end sends nothing after that request (RFC 9112 §9.6).
+    if (input_ended_ || (sends_no_more_ && input_.empty() && !body_unread())) return close();
+    // What others still send is read and dropped for a while: closing at once would reset the connection and
+    // could take the answer with it.
     transport_->shutdown_write();
-    if (input_ended_) return close();
     state_ = State::lingering;
     framing_.reset();
     std::string().swap(input_);

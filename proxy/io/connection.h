@@ -68,6 +68,8 @@ class Connection final : public Exchange, public TimerWheel::Entry {
   Connection(ConnectionContext& context, std::uint64_t id, std::unique_ptr<Transport> transport,
              Endpoint client);
   ~Connection() override;
+  // Begins to read; the connection may be closed when this returns. To be called once.
+  void start();
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
 
@@ -157,8 +159,8 @@ class Connection final : public Exchange, public TimerWheel::Entry {
   std::uint64_t sequence_ = 0;
   std::unique_ptr<Transport> transport_;
   const Endpoint client_;
-  EventPtr read_event_;
-  EventPtr write_event_;  // made when first needed
+  EventPtr read_event_;  // both are made when first needed
+  EventPtr write_event_;
   bool reading_ = false;
   bool writing_ = false;
 
@@ -169,6 +171,7 @@ class Connection final : public Exchange, public TimerWheel::Entry {
   bool is_head_ = false;  // the request's method: its answer has no body
   bool consuming_ = false;
   bool input_ended_ = false;
+  bool sends_no_more_ = false;  // the last request was to be the last, and nothing came behind it
   int minor_version_ = 1;
   bool expects_continue_ = false;
   std::string input_;

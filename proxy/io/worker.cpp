@@ -68,6 +68,9 @@ class Worker::Impl final : public ConnectionHost {
     for (const Endpoint& endpoint : parts_.options.listen) {
       auto fd = listen_tcp(endpoint, true);
       if (!fd) return fail(fd.error());
+      // Accepted connections inherit it, so it costs no call for each of them.
+      const int on = 1;
+      ::setsockopt(fd->get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
       listeners_.push_back(std::make_unique<Listener>());
       Listener& listener = *listeners_.back();
       listener.fd = std::move(*fd);
@@ -128,7 +131,7 @@ class Worker::Impl final : public ConnectionHost {
     closed_.push_back(std::move(found->second));
     connections_.erase(found);
     stats_.connections_open.set(connections_.size());
-    reaper_.start(Duration::zero());
+    reaper_.start();
     if (draining_to_ != nullptr && connections_.empty()) draining_to_->start(Duration::zero());
   }
   [[nodiscard]] Connection* find_connection(std::uint64_t id) override {
@@ -172,16 +175,17 @@ class Worker::Impl final : public ConnectionHost {
       ::shutdown(fd.get(), SHUT_WR);
       return;
     }
-    const int on = 1;
-    ::setsockopt(fd.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     // Unique among all workers: the exchanges of one are named to the others.
     std::uint64_t id = 0;
     do {
       id = std::uint64_t{links_.self()} << 32 | ++last_connection_;
     } while (connections_.contains(id));
-    connections_.emplace(
-        id, std::make_unique<Connection>(context_, id, make_tcp_transport(std::move(fd)), client));
+    const auto connection = connections_
+                                .emplace(id, std::make_unique<Connection>(
+                                                 context_, id, make_tcp_transport(std::move(fd)), client))
+                                .first->second.get();
     stats_.connections_open.set(connections_.size());
+    connection->start();
   }
 
   // Out of descriptors: an idle connection makes room.
@@ -239,7 +243,7 @@ class Worker::Impl final : public ConnectionHost {
   std::vector<std::unique_ptr<Connection>> closed_;  // destroyed at the next turn
   std::vector<std::unique_ptr<Listener>> listeners_;
   Timer tick_;
-  Timer reaper_;
+  Deferred reaper_;
   std::unique_ptr<Timer> draining_to_;
   std::function<void()> drained_;
 };

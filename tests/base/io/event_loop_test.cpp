@@ -120,6 +120,30 @@ TEST_CASE("start() moves a timer, stop() cancels it, and a delay below zero is n
   CHECK(moved == 1);
 }
 
+TEST_CASE("a deferred call comes once, after the one that asked for it and before any timer") {
+  EventLoop loop;
+  std::string order;
+  Timer timer(loop, [&] {
+    order += 't';
+    loop.stop();
+  });
+  std::optional<Deferred> deferred;
+  deferred.emplace(loop, [&] {
+    order += 'd';
+    deferred.reset();
+  });
+  Timer asks(loop, [&] {
+    deferred->start();
+    deferred->start();
+    timer.start(Duration::zero());
+    order += 'a';
+  });
+  asks.start(Duration::zero());
+  loop.run();
+  CHECK(order == "adt");
+  CHECK_FALSE(deferred);
+}
+
 TEST_CASE("a timer's callback may start it again or destroy it") {
   EventLoop loop;
   int ticks = 0;

@@ -106,6 +106,25 @@ TEST_CASE("HTTP/1.0 closes unless it asks to be kept, and unknown lengths end wi
   CHECK(modern.read_answer().body == pattern(100000));
 }
 
+TEST_CASE("a client that asked for the end of its connection is not waited for, others are") {
+  TestOrigin origin;
+  origin.set("/a", {.body = "abc"});
+  TestNode node;
+  const auto open_after_end = [](TestNode& asked, const std::string& text) {
+    Client client(asked.port());
+    client.send(text);
+    while (client.read_some()) {
+    }
+    return asked.sum(&Stats::connections_open);
+  };
+  const std::string last = request_text(origin.port(), "/a", "GET", "Connection: close\r\n");
+  CHECK(open_after_end(node, last) == 0);  // a miss: the answer comes later
+  CHECK(open_after_end(node, last) == 0);  // a hit: it comes within the same turn
+  CHECK(open_after_end(node, last + "GET /more") == 1);
+  TestNode other;
+  CHECK(open_after_end(other, "no request\r\n\r\n") == 1);
+}
+
 TEST_CASE("client conditions are answered from what is stored") {
   TestOrigin origin;
   origin.set("/a", {.body = "abc", .etag = "\"v1\""});
