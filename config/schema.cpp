@@ -139,6 +139,9 @@ void add_proxy(std::vector<Setting>& out) {
                        "Memory for objects, of all workers together."));
   out.push_back(scalar(cache + "ram_object_bytes_max", BytesType{kKiB, kGiB},
                        REEF_FIELD(proxy.cache.ram_object_bytes_max), "Longer bodies live in files only."));
+  out.push_back(scalar(cache + "eviction", ChoiceType{{"s3-fifo", "sieve", "lru", "lfu"}},
+                       REEF_FIELD(proxy.cache.eviction),
+                       "Who leaves the memory for others; docs/store.md compares the policies."));
   out.push_back(scalar(cache + "disk_bytes", BytesType{0, 1024 * kTiB}, REEF_FIELD(proxy.cache.disk_bytes),
                        "Disk for objects. 0: memory only."));
   out.push_back(scalar(cache + "object_bytes_max", BytesType{kKiB, kTiB},

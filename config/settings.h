@@ -63,6 +63,7 @@ struct NetworkSettings {
 struct CacheSettings {
   std::uint64_t ram_bytes = 256 * kMiB;  // of all workers together
   std::uint64_t ram_object_bytes_max = kMiB;
+  std::string eviction = "s3-fifo";     // as proxy::parse_eviction_policy() takes it
   std::uint64_t disk_bytes = 3 * kGiB;  // 0: no disk tier
   std::uint64_t object_bytes_max = 50 * kMiB;
   std::uint64_t small_body_bytes_max = 16 * kKiB;

@@ -141,6 +141,7 @@ proxy::Options proxy_options(const Settings& settings, const NodeId& id, int wor
   out.peers = peer_options(settings);
   out.resolver.servers = settings.proxy.origin.resolvers;
   out.ram.bytes_max = cache.ram_bytes / static_cast<std::size_t>(workers);
+  out.ram.policy = proxy::parse_eviction_policy(cache.eviction).value_or(out.ram.policy);
   return out;
 }
 

@@ -4,6 +4,8 @@
 
 #include <doctest/doctest.h>
 
+#include "config/schema.h"
+
 using namespace reef;
 using namespace std::chrono_literals;
 
@@ -50,6 +52,19 @@ TEST_CASE("a node that is told nothing runs the index with the index's own defau
   CHECK(hints.period == node::HintKeeperOptions{}.period);
   CHECK(hints.traces == node::HintKeeperOptions{}.traces);
   CHECK(hints.hints.hops_max == dsht::HintOptions{}.hops_max);
+}
+
+TEST_CASE("the memory tier gets its policy and its share of the memory") {
+  const config::Setting& setting = *config::find_key("proxy.cache.eviction");
+  for (const proxy::EvictionPolicy policy : proxy::kEvictionPolicies) {
+    config::Settings settings;
+    settings.proxy.cache.ram_bytes = 64 << 20;
+    const std::vector<std::string> name = {std::string(to_text(policy))};
+    REQUIRE_FALSE(setting.assign(settings, name));
+    const proxy::Options made = node::proxy_options(settings, NodeId{}, 4);
+    CHECK(made.ram.policy == policy);
+    CHECK(made.ram.bytes_max == 16 << 20);
+  }
 }
 
 TEST_CASE("every setting of the index reaches it") {
