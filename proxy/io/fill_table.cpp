@@ -78,10 +78,6 @@ FillTable::~FillTable() {
   entries_.clear();
 }
 
-WallTime FillTable::wall_now() const {
-  return std::chrono::time_point_cast<std::chrono::milliseconds>(std::chrono::system_clock::now());
-}
-
 void FillTable::resolve(const std::shared_ptr<const RequestInfo>& request) {
   // A variant's fill adds it to the index, which may have left this memory for the disk.
   const bool lacks_index = !request->vary_names.empty() && entry_of(request->hash) == nullptr &&
