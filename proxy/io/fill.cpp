@@ -281,7 +281,7 @@ void Fill::not_modified(Attempt& attempt, const http::ResponseHead& head) {
     host_.renew_pointer(*request_, result.object);
   } else if (!result.shared) {
     host_.forget_stored(*request_);
-    host_.remember_unshared(*request_);
+    if (!fresh.shareable) host_.remember_unshared(*request_);
   }
   end(std::move(result));
 }

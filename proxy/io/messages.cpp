@@ -31,6 +31,15 @@ std::vector<http::Field> unmarked(http::FieldsView fields) {
   return out;
 }
 
+// Field lines as views into them.
+std::vector<http::Field> fields_of(std::string_view block) {
+  std::vector<http::Field> out;
+  http::FieldLines lines(block);
+  std::string_view name, value, whole;
+  while (lines.next(name, value, whole)) out.push_back({name, value});
+  return out;
+}
+
 bool is_validator(std::string_view name) {
   return http::equal_ignoring_case(name, "If-None-Match") ||
          http::equal_ignoring_case(name, "If-Modified-Since");
@@ -182,8 +191,7 @@ Received receive(const RequestInfo& request, const Options& options, const http:
     received.head.policy = *policy;
   } else {
     received.why_not = policy.error();
-    received.head.policy.response_time = received_at;
-    received.head.policy.initial_age = rules::corrected_initial_age(response, receipt);
+    received.head.policy = rules::times_of(response, receipt);
   }
   if (policy && !alone) {
     rules::append_stored_fields(received.head.fields, response, received_at, rules);
@@ -221,13 +229,20 @@ Freshened freshened(const Object& stored, const http::ResponseHead& head, const 
   if (policy) {
     merged.policy = *policy;
   } else {
-    merged.policy.lifetime = milliseconds{0};
+    // For one answer more, whose age counts from this confirmation (RFC 9111 §4.2.3).
+    rules::CachePolicy times = rules::times_of(head, {asked, received_at, false});
+    if (times.last_modified == rules::CachePolicy::kNoTime) times.last_modified = merged.policy.last_modified;
+    merged.policy = times;
     merged.policy.set(rules::CachePolicy::kNoCache);
   }
   if (const auto etag = http::find_line(merged.fields, "ETag"); !etag.empty()) merged.etag = etag;
   if (const auto time = http::find_line(merged.fields, "Last-Modified"); !time.empty())
     merged.last_modified = time;
-  return {with_head(stored, std::move(merged)), policy.has_value()};
+  // Stored under a key that tells other variants apart than it now says there are (RFC 9111 §4.1).
+  std::string vary_names;
+  if (policy) rules::append_vary_names(vary_names, fields_of(merged.fields));
+  const bool same_key = vary_names == request.vary_names;
+  return {with_head(stored, std::move(merged)), policy && same_key, policy.has_value()};
 }
 
 std::string resume_validator(const ObjectHead& head) {
@@ -282,10 +297,7 @@ std::vector<std::string> invalidated_urls(const RequestInfo& request, const Obje
   std::vector<std::string> urls;
   if (!rules::invalidates(request.head().method, answer.status)) return urls;
   urls.push_back(request.plain_url);
-  std::vector<http::Field> fields;
-  http::FieldLines lines(answer.fields);
-  std::string_view name, value, whole;
-  while (lines.next(name, value, whole)) fields.push_back({name, value});
+  const std::vector<http::Field> fields = fields_of(answer.fields);
   // The name by which the client found the site, and the one that its origin has for itself.
   const auto target = names::parse_target(request.head());
   const std::string_view authorities[] = {target ? target->authority : request.to->authority,

@@ -71,7 +71,8 @@ struct Received {
 // `stored` under the fields of a 304 (RFC 9111 §3.2).
 struct Freshened {
   std::shared_ptr<const Object> object;  // null where the 304 is about something else (§4.3.4)
-  bool storable = false;                 // false: the 304 forbids to keep and to share it from now on
+  bool storable = false;                 // false: it is not to be kept, nor shared, from now on ...
+  bool shareable = false;                // ... but what is fetched in its place may be
 };
 [[nodiscard]] Freshened freshened(const Object& stored, const http::ResponseHead& head,
                                   const RequestInfo& request, const Options& options, WallTime asked,

@@ -41,6 +41,47 @@ TEST_CASE("a 304 that says no-store is the last answer from what was stored (RFC
   CHECK(site.get("/a", kOnlyIfCached).status == 504);
 }
 
+TEST_CASE("the last answer from what a 304 ends has the age of that 304 (RFC 9111 §4.2.3)") {
+  Site site;
+  site.origin.set("/a",
+                  {.fields = "Cache-Control: max-age=0\r\nAge: 100\r\n", .body = "abc", .etag = "\"1\""});
+  CHECK(site.get("/a").body == "abc");
+  site.origin.set("/a", {.fields = "Cache-Control: no-store\r\n", .etag = "\"1\""});
+  const Answer last = site.get("/a");
+  CHECK(last.body == "abc");
+  CHECK(last.field("Age").size() == 1);
+}
+
+TEST_CASE("a 304 by which a response varies otherwise is the last answer from it (RFC 9111 §4.1)") {
+  Site site;
+  site.origin.set("/a", {.fields = "Cache-Control: max-age=0\r\n", .body = "one", .etag = "\"1\""});
+  CHECK(site.get("/a", "X-Kind: 1\r\n").body == "one");
+  const std::string varies = "Cache-Control: max-age=300\r\nVary: X-Kind\r\n";
+  site.origin.set("/a", {.fields = varies, .etag = "\"1\""});
+  CHECK(site.get("/a", "X-Kind: 1\r\n").body == "one");
+  site.origin.set("/a", {.fields = varies, .body = "two", .etag = "\"2\""});
+  CHECK(site.get("/a", "X-Kind: 2\r\n").body == "two");
+  CHECK(site.origin.last("/a").find("If-None-Match") == std::string::npos);
+  // The way is free for variants, and for who waits with others.
+  CHECK(is_hit(site.get("/a", "X-Kind: 2\r\n")));
+  CHECK_FALSE(is_hit(site.get("/a", "X-Kind: 1\r\n")));
+  CHECK(is_hit(site.get("/a", "X-Kind: 1\r\n")));
+}
+
+TEST_CASE("Coralized mode judges If-Modified-Since also where the answer is not stored (RFC 9111 §4.3.2)") {
+  Site site;
+  site.origin.set("/a", {.fields = "Cache-Control: no-store\r\nLast-Modified: Sun, 01 Nov 2020 01:00:00 "
+                                   "GMT\r\n",
+                         .body = "abc"});
+  const auto since = [&](const std::string& year) {
+    return fetch(site.node->port(), site.origin.port(), "/a", "GET",
+                 "If-Modified-Since: Sun, 01 Nov " + year + " 01:00:00 GMT\r\n");
+  };
+  CHECK(since("2020").status == 304);
+  CHECK(site.origin.last("/a").find("If-Modified-Since") == std::string::npos);
+  CHECK(since("2009").status == 200);  // a Sunday too
+}
+
 TEST_CASE("a 304 that forbids sharing is for the client that asked; who waited with it asks anew") {
   Site site;
   site.origin.set("/a", {.fields = "Cache-Control: max-age=0\r\n", .body = "abc", .etag = "\"1\""});
