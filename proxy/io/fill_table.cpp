@@ -146,7 +146,7 @@ void FillTable::decide(const std::shared_ptr<const RequestInfo>& request,
   if (object != nullptr && object->head.policy.has(rules::CachePolicy::kVariantIndex)) return answer();
   if (object != nullptr) {
     const rules::ReuseDecision decision =
-        decide_reuse(object->head.policy, request->head(), parts_.options, request->to->mode, wall_now());
+        decide_reuse(object->head.policy, request->head(), request->to->rules, wall_now());
     switch (decision.reuse) {
       case rules::Reuse::fresh:
       case rules::Reuse::stale_allowed:
@@ -170,7 +170,8 @@ void FillTable::decide(const std::shared_ptr<const RequestInfo>& request,
   const rules::Forward forward = object != nullptr             ? rules::Forward::request
                                  : request->vary_names.empty() ? rules::Forward::uri_miss
                                                                : rules::Forward::vary_miss;
-  if (!background && (gate_.is_unshared(request->hash) || !may_share(*request))) {
+  const bool own_range = object == nullptr && passes_range(*request);
+  if (!background && (own_range || gate_.is_unshared(request->hash) || !may_share(*request))) {
     return tell_alone(request, forward, object);
   }
   start_shared(request, nullptr, forward);
@@ -225,8 +226,7 @@ void FillTable::find_running(Entry& entry, const std::shared_ptr<const RequestIn
   if (const auto& stored = entry.fill->validated();
       stored != nullptr && request->exchange != ExchangeId::none && stored->head.url == request->url) {
     const rules::Reuse reuse =
-        decide_reuse(stored->head.policy, request->head(), parts_.options, request->to->mode, wall_now())
-            .reuse;
+        decide_reuse(stored->head.policy, request->head(), request->to->rules, wall_now()).reuse;
     if (reuse == rules::Reuse::fresh || reuse == rules::Reuse::stale_while_revalidate ||
         reuse == rules::Reuse::stale_allowed) {
       parts_.links.send(request->worker, [request, object = stored](const WorkerPort& to) {

@@ -83,7 +83,7 @@ void Front::on_request(Exchange& exchange, const http::RequestHead& head, const 
   if (!marks.directives && reuse.ttl.count() > 0 && policy.flags == (policy.flags & kPlainFlags)) {
     reuse.reuse = rules::Reuse::fresh;
   } else {
-    reuse = decide_reuse(policy, head, parts_.options, to->mode, now);
+    reuse = decide_reuse(policy, head, to->rules, now);
   }
   const bool only_if_cached = marks.peer;
   switch (reuse.reuse) {

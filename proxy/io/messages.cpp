@@ -49,10 +49,6 @@ std::string line(std::string_view name, std::string_view value) { return fmt::fo
 
 }  // namespace
 
-const rules::Options& rules_of(const Options& options, rules::Mode mode) {
-  return mode == rules::Mode::coralized ? options.coralized : options.site;
-}
-
 PeerMark peer_mark(http::FieldsView fields, const PeerOptions& options) {
   PeerMark mark;
   const auto value = http::find(fields, kPeerField);
@@ -167,8 +163,8 @@ std::string interim_fields(const RequestInfo& request, const http::ResponseHead&
   return out;
 }
 
-Received receive(const RequestInfo& request, const Options& options, const http::ResponseHead& head,
-                 WallTime asked, WallTime received_at, bool alone) {
+Received receive(const RequestInfo& request, const http::ResponseHead& head, WallTime asked,
+                 WallTime received_at, bool alone) {
   Received received;
   const std::vector<http::Field> fields = unmarked(head.fields);
   http::ResponseHead response = head;
@@ -178,7 +174,7 @@ Received receive(const RequestInfo& request, const Options& options, const http:
   if (!framing) return received;
   received.valid = true;
   if (framing->has_content_length) received.length = framing->content_length;
-  const rules::Options& rules = rules_of(options, request.to->mode);
+  const rules::Options& rules = request.to->rules;
   const rules::Receipt receipt{asked, received_at, framing->body == http::BodyKind::until_close};
   http::RequestHead as_get = request.head();
   as_get.method = method;
@@ -216,9 +212,9 @@ Received receive(const RequestInfo& request, const Options& options, const http:
 }
 
 Freshened freshened(const Object& stored, const http::ResponseHead& head, const RequestInfo& request,
-                    const Options& options, WallTime asked, WallTime received_at) {
+                    WallTime asked, WallTime received_at) {
   if (!rules::is_about_stored(head, stored.head.etag, stored.head.last_modified)) return {};
-  const rules::Options& rules = rules_of(options, request.to->mode);
+  const rules::Options& rules = request.to->rules;
   ObjectHead merged = stored.head;
   merged.fields.clear();
   rules::append_merged_fields(merged.fields, stored.head.fields, head, received_at, rules);
@@ -276,9 +272,8 @@ Continuation continuation(const ObjectHead& begun, std::optional<std::uint64_t> 
 }
 
 rules::ReuseDecision decide_reuse(const rules::CachePolicy& policy, const http::RequestHead& head,
-                                  const Options& options, rules::Mode mode, WallTime now) {
-  return rules::decide_reuse(policy, rules::parse_request_directives(head.fields), now,
-                             rules_of(options, mode));
+                                  const rules::Options& options, WallTime now) {
+  return rules::decide_reuse(policy, rules::parse_request_directives(head.fields), now, options);
 }
 
 bool says_only_if_cached(http::FieldsView fields) {
@@ -291,6 +286,12 @@ bool may_share(const RequestInfo& request) {
   const http::FieldsView fields = request.head().fields;
   return !http::find(fields, "Authorization") && !rules::parse_request_directives(fields).no_store &&
          !rules::has_origin_precondition(fields);
+}
+
+bool passes_range(const RequestInfo& request) {
+  return request.to->mode == rules::Mode::site &&
+         request.to->rules.range_on_miss == rules::RangeOnMiss::pass &&
+         http::find(request.head().fields, "Range").has_value();
 }
 
 std::vector<std::string> invalidated_urls(const RequestInfo& request, const ObjectHead& answer) {

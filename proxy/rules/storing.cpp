@@ -90,6 +90,7 @@ seconds capped_by_mode(seconds lifetime, int status, bool close_delimited, const
 
 void set_stale_windows(CachePolicy& policy, const ResponseDirectives& directives, const Options& options) {
   if (policy.has(CachePolicy::kNoCache) || policy.has(CachePolicy::kMustRevalidate)) return;
+  if (policy.has(CachePolicy::kSharedLifetime) && !options.stale_beside_s_maxage) return;
   policy.stale_while_revalidate = seconds{directives.stale_while_revalidate.value_or(0)};
   if (directives.stale_if_error) {
     policy.stale_if_error = seconds{*directives.stale_if_error};
@@ -174,6 +175,16 @@ CachePolicy times_of(const http::ResponseHead& response, const Receipt& receipt)
   return times;
 }
 
+namespace {
+
+// Does the lifetime stand there more than once?
+bool is_repeated(const http::ResponseHead& response, const ResponseDirectives& directives) {
+  if (directives.s_maxage || directives.max_age) return directives.repeated;
+  return http::count(response.fields, "Expires") > 1;
+}
+
+}  // namespace
+
 tl::expected<CachePolicy, NotStored> storable(const http::RequestHead& request,
                                               const http::ResponseHead& response, const Receipt& receipt,
                                               const Options& options) {
@@ -204,6 +215,8 @@ tl::expected<CachePolicy, NotStored> storable(const http::RequestHead& request,
     return tl::unexpected(NotStored::set_cookie);
   }
   seconds lifetime = given.value_or(seconds{0});
+  if (given && options.repeated == Repeated::stale && is_repeated(response, directives))
+    lifetime = seconds{0};
   if (!given) {
     if (!is_heuristically_cacheable(response.status) && !directives.public_ && !directives.no_cache) {
       return tl::unexpected(NotStored::no_freshness);

@@ -449,3 +449,51 @@ TEST_CASE("conditions of other methods than GET and HEAD are the origin's to jud
   CHECK(answer.body == "made");
   CHECK(site.origin.last("/a").find("If-None-Match: *") != std::string::npos);
 }
+
+TEST_CASE("each site has rules of its own, and what is under the suffix none of theirs") {
+  Site site(1, [](Options& options) {
+    options.sites.push_back({"www.other.org", options.sites.front().origin});
+    options.sites.back().rules = rules::Options::site();
+    options.sites.back().rules->heuristic_min = 5min;
+  });
+  site.origin.set("/a", {.fields = "", .body = "abc"});
+  const auto ask = [&](const std::string& host) {
+    site.settle();
+    Client client(site.node->port());
+    client.send("GET /a HTTP/1.1\r\nHost: " + host + "\r\n\r\n");
+    return client.read_answer();
+  };
+  CHECK(ask("www.other.org").body == "abc");
+  CHECK(is_hit(ask("www.other.org")));
+  CHECK(ask("www.small.org").body == "abc");
+  CHECK_FALSE(is_hit(ask("www.small.org")));
+}
+
+TEST_CASE("whether an answer that may not be stored ends what was stored can be set (RFC 9111 §3)") {
+  Site site(1, [](Options& options) { options.site.newer_ends_stored = false; });
+  site.origin.set("/a", {.fields = "Cache-Control: max-age=300\r\n", .body = "old", .etag = "\"1\""});
+  CHECK(site.get("/a").body == "old");
+  site.origin.set("/a", {.fields = "Cache-Control: no-store\r\n", .body = "new", .etag = "\"2\""});
+  CHECK(site.get("/a", "Cache-Control: no-cache\r\n").body == "new");
+  CHECK(site.get("/a", kOnlyIfCached).body == "old");
+}
+
+TEST_CASE("a Range of what is not stored fetches the whole, or can be left to the origin (RFC 9110 §14.2)") {
+  for (const bool pass : {false, true}) {
+    CAPTURE(pass);
+    Site site(1, [&](Options& options) {
+      if (pass) options.site.range_on_miss = rules::RangeOnMiss::pass;
+    });
+    site.origin.set("/a", {.body = "0123456789", .ranges = true});
+    const Answer part = site.get("/a", "Range: bytes=4-\r\n");
+    CHECK(part.status == 206);
+    CHECK(part.body == "456789");
+    CHECK((site.origin.last("/a").find("Range: bytes=4-") != std::string::npos) == pass);
+    CHECK(is_hit(site.get("/a")) != pass);
+    // What is stored answers ranges itself.
+    site.get("/a");
+    const Answer again = site.get("/a", "Range: bytes=-1\r\n");
+    CHECK(is_hit(again));
+    CHECK(again.body == "9");
+  }
+}
