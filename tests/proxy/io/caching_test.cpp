@@ -497,3 +497,58 @@ TEST_CASE("a Range of what is not stored fetches the whole, or can be left to th
     CHECK(again.body == "9");
   }
 }
+
+TEST_CASE("what has no validator is fetched plainly (RFC 9111 §4.3.1)") {
+  Site site;
+  site.origin.set("/a", {.fields = "Cache-Control: max-age=0, stale-if-error=60\r\n", .body = "one"});
+  CHECK(site.get("/a").body == "one");
+  site.origin.set("/a", {.fields = "Cache-Control: max-age=300\r\n", .body = "two"});
+  CHECK(site.get("/a", "If-None-Match: \"9\"\r\nRange: bytes=0-0\r\n").status == 206);
+  for (const char* condition : {"If-None-Match", "If-Modified-Since", "Range:"})
+    CHECK(site.origin.last("/a").find(condition) == std::string::npos);
+  CHECK(site.get("/a", kOnlyIfCached).body == "two");
+}
+
+TEST_CASE("a validation keeps the client's other fields, above all those that Vary names (RFC 9111 §4.3.1)") {
+  Site site;
+  site.origin.set("/a",
+                  {.fields = "Cache-Control: max-age=0\r\nVary: X-Kind\r\n", .body = "a", .etag = "\"1\""});
+  CHECK(site.get("/a", "X-Kind: 7\r\n").body == "a");
+  CHECK(site.get("/a", "X-Kind: 7\r\nX-Other: 8\r\nIf-None-Match: \"9\"\r\n").body == "a");
+  const std::string asked = site.origin.last("/a");
+  CHECK(asked.find("\r\nX-Kind: 7\r\n") != std::string::npos);
+  CHECK(asked.find("\r\nX-Other: 8\r\n") != std::string::npos);
+  CHECK(asked.find("\r\nIf-None-Match: \"1\"\r\n") != std::string::npos);
+}
+
+TEST_CASE("under a targeted field Age is still told, and counts (RFC 9213 §2.3)") {
+  Site site;
+  site.origin.set(
+      "/a",
+      {.fields = "CDN-Cache-Control: max-age=300\r\nCache-Control: no-store\r\nAge: 100\r\n", .body = "abc"});
+  CHECK(site.get("/a").field("Age") == "100");
+  const Answer hit = site.get("/a");
+  CHECK(is_hit(hit));
+  CHECK(std::stoi("0" + hit.field("Age")) >= 100);
+  site.origin.set("/b", {.fields = "CDN-Cache-Control: max-age=100\r\nAge: 100\r\n", .body = "abc"});
+  CHECK(site.get("/b").body == "abc");
+  CHECK_FALSE(is_hit(site.get("/b")));
+}
+
+TEST_CASE("an invalidation is done before the client has the answer that caused it (RFC 9111 §4.4)") {
+  Site site(2);
+  for (int i = 0; i < 50; ++i) {
+    CAPTURE(i);
+    site.origin.set("/a", {.body = "old"});
+    CHECK(site.get("/a").body == "old");
+    CHECK(is_hit(site.get("/a")));
+    site.origin.set("/a", {.body = "new"});
+    // Nothing is waited for: the next request may be another worker's.
+    Client poster(site.node->port()), reader(site.node->port());
+    poster.send(Site::request("POST", "/a", "Content-Length: 0\r\n"));
+    CHECK(poster.read_answer().status == 200);
+    reader.send(Site::request("GET", "/a"));
+    CHECK(reader.read_answer().body == "new");
+    CHECK(site.ask("POST", "/a", "Content-Length: 0\r\n").status == 200);
+  }
+}
