@@ -233,7 +233,11 @@ void Fill::complete() {
     host_.stats().fills_failed.add();
   } else if (shared) {
     result.object = std::move(*object);
-    if (!head_->vary_names.empty()) add_variant(result);
+    if (!head_->vary_names.empty()) {
+      add_variant(result);
+    } else if (!request_->vary_names.empty()) {
+      result.gone_variants = variants_of(host_.stored_under_plain_url(*request_).get());
+    }
     host_.renew_pointer(*request_, result.object);
     announced_ = false;
   }

@@ -6,6 +6,7 @@
 #include "base/check.h"
 #include "proxy/io/front.h"
 #include "proxy/io/messages.h"
+#include "proxy/io/variants.h"
 #include "proxy/rules/vary.h"
 
 namespace reef::proxy {
@@ -319,10 +320,14 @@ void FillTable::replace(const UrlHash& hash, const rules::CachePolicy& policy,
 }
 
 void FillTable::forget(const UrlHash& hash, const std::string& url) {
+  // Without their index nobody finds them; but the next index may be of the same millisecond.
+  std::vector<UrlHash> variants;
+  if (const auto* found = parts_.ram.find(hash, url)) variants = variants_of(found->get());
   drop(hash);
   parts_.links.port(parts_.links.self()).front->on_forgotten(hash);
   if (hash.high % parts_.links.count() != parts_.links.self()) return;
   drop_everywhere(hash);
+  for (const UrlHash& variant : variants) drop_everywhere(variant);
   if (parts_.index != nullptr) parts_.index->withdraw(parts_.key_of(url));
   for (auto& [id, entry] : entries_) {
     const Fill& fill = *entry.fill;

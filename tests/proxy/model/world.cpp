@@ -191,7 +191,6 @@ class World::Impl {
       if (step.kind == Step::Kind::wait) g_now += step.wait;
       if (step.kind == Step::Kind::change) resources_[step.path] = step.resource;
       if (step.kind != Step::Kind::ask) continue;
-      ++g_now;  // no two answers of an origin are of one millisecond
       const Observed seen = ask(step.request, history.mode);
       if (const auto difference = hung_ ? std::optional<std::string>("nothing moves any more")
                                         : model.judge(step.request, seen)) {
