@@ -13,6 +13,12 @@ using Duration = std::chrono::nanoseconds;
 using TimePoint = std::chrono::time_point<std::chrono::steady_clock, Duration>;
 using WallTime = std::chrono::time_point<std::chrono::system_clock, std::chrono::milliseconds>;
 
+// Where a shell takes wall time from: the system's clock, or one that a test moves.
+using WallClock = WallTime (*)();
+inline WallTime system_wall_time() {
+  return std::chrono::time_point_cast<std::chrono::milliseconds>(std::chrono::system_clock::now());
+}
+
 // Milliseconds as a number, for logs, JSON and tables.
 inline double to_ms(Duration d) { return std::chrono::duration<double, std::milli>(d).count(); }
 

@@ -9,6 +9,7 @@
 #include <sstream>
 
 #include "config/schema.h"
+#include "config/site_schema.h"
 #include "config/toml_file.h"
 
 extern char** environ;
@@ -50,13 +51,18 @@ std::string unknown_key(const std::string& where, const std::string& key) {
   std::vector<std::string> keys, in_section;
   const std::string section = key.substr(0, key.rfind('.') == std::string::npos ? 0 : key.rfind('.'));
   std::string names;
-  for (const Setting& setting : schema()) {
+  const auto add = [&](const Setting& setting) {
     keys.push_back(setting.key);
     if (!section.empty() && setting.section() == section)
       names += (names.empty() ? "" : ", ") + setting.name();
-  }
+  };
+  for (const Setting& setting : schema()) add(setting);
+  const bool of_site = section == "site";
+  if (of_site) names = "host, origin";
+  for (const Setting& setting : site_schema()) add(setting);
+  const std::string table = of_site ? "[[site]]" : "[" + section + "]";
   const std::string otherwise =
-      names.empty() ? "; --help lists all settings" : "; allowed in [" + section + "]: " + names;
+      names.empty() ? "; --help lists all settings" : "; allowed in " + table + ": " + names;
   return where + ": unknown setting '" + key + "'" + or_question(nearest(key, keys), otherwise);
 }
 
@@ -178,7 +184,7 @@ class Loader {
     const auto given = read_toml(*text, path);
     if (!given) return fail(given.error());
     for (const Given& one : *given) {
-      const Setting* setting = find_key(one.key);
+      const Setting* setting = setting_of(one.key);
       if (setting == nullptr) return fail(invalid(unknown_key(one.where, one.key)));
       if (one.is_array && !setting->is_list) {
         return fail(invalid(one.where + ": " + one.key + ": found an array; allowed: " + setting->allowed));
@@ -213,9 +219,24 @@ class Loader {
 
   // --- applying
 
+  [[nodiscard]] static const Setting* setting_of(const std::string& key) {
+    const Setting* setting = find_key(key);
+    return setting != nullptr ? setting : find_site_key(key);
+  }
+
+  // One of a site goes through settings that have this site alone.
+  std::optional<std::size_t> assign(const Setting& setting, const Given& given) {
+    if (find_site_key(given.key) == nullptr) return setting.assign(loaded_.settings, given.texts);
+    Settings one;
+    one.sites = {loaded_.settings.sites[given.site]};
+    const auto bad = setting.assign(one, given.texts);
+    if (!bad) loaded_.settings.sites[given.site] = std::move(one.sites.front());
+    return bad;
+  }
+
   Result<> apply(const Given& given) {
-    const Setting& setting = *find_key(given.key);
-    if (const auto bad = setting.assign(loaded_.settings, given.texts)) {
+    const Setting& setting = *setting_of(given.key);
+    if (const auto bad = assign(setting, given)) {
       const bool has_own_place = *bad < given.wheres.size();
       const std::string& where = has_own_place ? given.wheres[*bad] : given.where;
       const std::string found = *bad < given.shown.size() ? given.shown[*bad] : "nothing";

@@ -2,9 +2,10 @@
 
 #include <algorithm>
 #include <numeric>
-#include <type_traits>
 #include <utility>
 
+#include "config/setting_of.h"
+#include "config/site_schema.h"
 #include "config/values.h"
 
 namespace reef::config {
@@ -12,72 +13,6 @@ namespace {
 
 using std::chrono::hours;
 using std::chrono::minutes;
-
-template <class Type>
-constexpr bool kIsQuoted = !std::is_same_v<Type, BooleanType> && !std::is_same_v<Type, IntegerType>;
-
-Setting named(std::string key, std::string doc, std::string allowed) {
-  Setting out;
-  out.key = std::move(key);
-  out.doc = std::move(doc);
-  out.allowed = std::move(allowed);
-  return out;
-}
-
-// Where a setting lives: a function from Settings& to its field. One generic lambda serves reading and
-// writing.
-template <class Type, class Field>
-Setting scalar(std::string key, Type type, Field field, std::string doc) {
-  Setting out = named(std::move(key), std::move(doc), type.allowed());
-  out.is_quoted = kIsQuoted<Type>;
-  out.assign = [type, field](Settings& to, std::span<const std::string> texts) -> std::optional<std::size_t> {
-    if (texts.size() != 1) return 0;
-    auto value = type.parse(texts[0]);
-    if (!value) return 0;
-    field(to) = std::move(*value);
-    return std::nullopt;
-  };
-  out.texts = [type, field](const Settings& from) {
-    return std::vector<std::string>{type.format(field(from))};
-  };
-  return out;
-}
-
-template <class Type, class Field>
-Setting list(std::string key, Type type, Field field, std::string doc) {
-  Setting out = named(std::move(key), std::move(doc), type.allowed());
-  out.is_list = true;
-  out.assign = [type, field](Settings& to, std::span<const std::string> texts) -> std::optional<std::size_t> {
-    std::vector<typename Type::Value> values;
-    for (std::size_t i = 0; i < texts.size(); ++i) {
-      auto value = type.parse(texts[i]);
-      if (!value) return i;
-      values.push_back(std::move(*value));
-    }
-    field(to) = std::move(values);
-    return std::nullopt;
-  };
-  out.texts = [type, field](const Settings& from) {
-    std::vector<std::string> texts;
-    for (const auto& value : field(from)) texts.push_back(type.format(value));
-    return texts;
-  };
-  return out;
-}
-
-Setting with_flag(std::string flag, std::string metavar, Setting setting) {
-  setting.flag = std::move(flag);
-  setting.metavar = std::move(metavar);
-  return setting;
-}
-
-Setting reloadable(Setting setting) {
-  setting.reloadable = true;
-  return setting;
-}
-
-#define REEF_FIELD(path) \
-  [](auto& s) -> auto& { return s.path; }
 
 void add_node(std::vector<Setting>& out) {
   out.push_back(with_flag("--data-dir", "DIR",
@@ -395,13 +330,8 @@ void add_admin_and_sites(std::vector<Setting>& out) {
                           list("admin.listen", EndpointType{"127.0.0.1:8092", true}, REEF_FIELD(admin.listen),
                                "Where operators and scripts ask: /healthz, /api/. Without a "
                                "password: keep it on loopback.")));
-  out.push_back(
-      with_flag("--site", "HOST=ORIGIN_URL",
-                list("site", SiteType{}, REEF_FIELD(sites),
-                     "Sites answered for under their own names, all methods passed to their origins.")));
+  out.push_back(site_setting());
 }
-
-#undef REEF_FIELD
 
 std::vector<Setting> build() {
   std::vector<Setting> out;

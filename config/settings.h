@@ -29,17 +29,37 @@ struct PortRange {
   auto operator<=>(const PortRange&) const = default;
 };
 
+using Seconds = std::chrono::seconds;
+using Milliseconds = std::chrono::milliseconds;
+
+// How the responses of a site are cached, where RFC 9111 leaves a choice.
+struct SiteRules {
+  Seconds default_lifetime{0};  // 0: none without a hint of the author
+  int heuristic_percent = 10;
+  Seconds heuristic_lifetime_max{24 * 3600};
+  std::string repeated_lifetime = "first";
+  std::string set_cookie = "replay";
+  bool newer_ends_stored = true;
+  bool request_directives = true;
+  std::optional<Seconds> stale_if_error{};  // nullopt: proxy.cache.stale_if_error
+  bool stale_if_5xx = false;
+  bool stale_beside_s_maxage = true;
+  std::string range_on_miss = "whole";
+  int variants_max = 64;
+  int vary_names_max = 8;
+  std::vector<std::string> targeted_fields = {"CDN-Cache-Control"};
+  auto operator<=>(const SiteRules&) const = default;
+};
+
 // A site that the node answers for under its own name.
 struct Site {
   std::string host;    // lower case, no trailing dot
   std::string scheme;  // "http" or "https"
   std::string origin_host;
   std::uint16_t origin_port = 0;
+  SiteRules rules{};
   auto operator<=>(const Site&) const = default;
 };
-
-using Seconds = std::chrono::seconds;
-using Milliseconds = std::chrono::milliseconds;
 
 inline constexpr std::uint64_t kKiB = 1024, kMiB = kKiB * 1024, kGiB = kMiB * 1024, kTiB = kGiB * 1024;
 

@@ -5,6 +5,8 @@
 #include <vector>
 
 #include "config/schema.h"
+#include "config/site_schema.h"
+#include "config/values.h"
 
 namespace reef::config {
 namespace {
@@ -29,7 +31,12 @@ void append_wrapped(std::string& out, const std::string& prefix, std::string_vie
   out.append(prefix).append(line).append("\n");
 }
 
-std::string default_of(const Setting& setting) { return toml_value(setting, Settings{}); }
+// Also of a setting of a site.
+std::string default_of(const Setting& setting) {
+  Settings plain;
+  if (find_site_key(setting.key) != nullptr) plain.sites = {Site{}};
+  return toml_value(setting, plain);
+}
 
 void append_flag(std::string& out, const std::string& flag, const std::string& doc) {
   constexpr std::size_t kColumn = 30;
@@ -49,11 +56,12 @@ void append_setting_flags(std::string& out) {
   }
 }
 
-// "host=origin" as the file has it.
-std::string site_table(const std::string& text) {
+// As the file has it.
+std::string site_table(const Site& site) {
+  const std::string text = SiteType{}.format(site);
   const auto equals = text.find('=');
   return "[[site]]\nhost = \"" + text.substr(0, equals) + "\"\norigin = \"" + text.substr(equals + 1) +
-         "\"\n";
+         "\"\n" + site_lines(site);
 }
 
 std::string other_names(const Setting& setting) {
@@ -108,6 +116,13 @@ std::string help() {
     out += "  " + setting.key + (setting.reloadable ? " *" : "") + " = " + default_of(setting) + "\n";
     append_wrapped(out, "      ", setting.doc);
   }
+  out +=
+      "\nA [[site]] table may have settings of its own beside host and origin. By flag, behind the site:\n"
+      "--site 'HOST=ORIGIN_URL;set_cookie=strip;targeted_fields=My-Cache-Control:CDN-Cache-Control'.\n";
+  for (const Setting& setting : site_schema()) {
+    out += "  " + setting.name() + " = " + default_of(setting) + "\n";
+    append_wrapped(out, "      ", setting.doc);
+  }
   return out;
 }
 
@@ -123,6 +138,13 @@ std::string example() {
       append_wrapped(out, "# ", setting.doc + " One table for each.");
       append_wrapped(out, "# ", other_names(setting));
       out += "# [[site]]\n# host = \"www.small.org\"\n# origin = \"https://origin.small.org\"\n";
+      for (const Setting& rule : site_schema()) {
+        out += "\n";
+        append_wrapped(out, "# ", rule.doc);
+        append_wrapped(out, "# ",
+                       "Allowed: " + (rule.is_list ? "a list, each " : std::string()) + rule.allowed + ".");
+        out += "# " + rule.name() + " = " + default_of(rule) + "\n";
+      }
       continue;
     }
     if (setting.section() != section) {
@@ -143,7 +165,7 @@ std::string to_toml(const Settings& settings) {
   std::string out, section;
   for (const Setting& setting : schema()) {
     if (setting.key == kSites) {
-      for (const std::string& site : setting.texts(settings)) out += "\n" + site_table(site);
+      for (const Site& site : settings.sites) out += "\n" + site_table(site);
       continue;
     }
     if (setting.section() != section) {

@@ -69,36 +69,48 @@ class Reader {
       const std::string key = prefix + std::string(name.str());
       if (const toml::table* inner = node.as_table()) {
         table(*inner, key + ".");
-      } else if (const toml::array* elements = node.as_array()) {
-        if (key == "site") {
-          sites(*elements);
-        } else {
-          array(*elements, key);
-        }
-      } else if (const auto text = text_of(node)) {
-        out_.push_back(
-            {node.source().begin.line, Given{key, place(node), {*text}, {}, {written(node)}, false}});
-      } else {
-        refuse(node, key, written(node), "a string, a whole number, true or false, or an array of strings");
+      } else if (const toml::array* elements = node.as_array(); elements != nullptr && key == "site") {
+        sites(*elements);
+      } else if (auto given = given_of(node, key)) {
+        out_.push_back({node.source().begin.line, std::move(*given)});
       }
     }
   }
 
-  void array(const toml::array& elements, const std::string& key) {
+  // A scalar or an array; nullopt: refused.
+  std::optional<Given> given_of(const toml::node& node, const std::string& key) {
+    if (const toml::array* elements = node.as_array()) return array(*elements, key);
+    if (const auto text = text_of(node)) {
+      return Given{.key = key,
+                   .where = place(node),
+                   .texts = {*text},
+                   .wheres = {},
+                   .shown = {written(node)},
+                   .is_array = false};
+    }
+    refuse(node, key, written(node), "a string, a whole number, true or false, or an array of strings");
+    return std::nullopt;
+  }
+
+  std::optional<Given> array(const toml::array& elements, const std::string& key) {
     Given given{
         .key = key, .where = place(elements), .texts = {}, .wheres = {}, .shown = {}, .is_array = true};
     for (const toml::node& element : elements) {
       const auto text = text_of(element);
-      if (!text) return refuse(element, key, "something else in the array", "strings");
+      if (!text) {
+        refuse(element, key, "something else in the array", "strings");
+        return std::nullopt;
+      }
       given.texts.push_back(*text);
       given.wheres.push_back(place(element));
       given.shown.push_back(written(element));
     }
-    out_.push_back({elements.source().begin.line, std::move(given)});
+    return given;
   }
 
   void sites(const toml::array& tables) {
     static const std::string kAllowed = "[[site]] tables with host = \"…\" and origin = \"…\"";
+    std::vector<Given> rules;
     Given given{
         .key = "site", .where = place(tables), .texts = {}, .wheres = {}, .shown = {}, .is_array = true};
     std::uint32_t line = tables.source().begin.line;
@@ -106,10 +118,15 @@ class Reader {
       const toml::table* site = element.as_table();
       if (site == nullptr) return refuse(element, "site", written(element), kAllowed);
       for (const auto& [name, node] : *site) {
-        if (name != "host" && name != "origin")
-          return refuse(node, "site", "'" + std::string(name.str()) + "'", kAllowed);
-        if (!node.is_string())
-          return refuse(node, "site." + std::string(name.str()), written(node), "a string");
+        const std::string key = "site." + std::string(name.str());
+        if (name == "host" || name == "origin") {
+          if (!node.is_string()) return refuse(node, key, written(node), "a string");
+        } else if (auto rule = given_of(node, key)) {
+          rule->site = given.texts.size();
+          rules.push_back(std::move(*rule));
+        } else {
+          return;
+        }
       }
       const auto host = (*site)["host"].value<std::string>();
       const auto origin = (*site)["origin"].value<std::string>();
@@ -119,6 +136,7 @@ class Reader {
       given.shown.push_back("host \"" + *host + "\" with origin \"" + *origin + "\"");
     }
     out_.push_back({line, std::move(given)});
+    for (Given& rule : rules) out_.push_back({line, std::move(rule)});
   }
 
   const std::string& file_name_;

@@ -106,6 +106,30 @@ void fill(dsht::NodeOptions& out, const config::DshtSettings& dsht) {
   out.hint_ttl = dsht.hint_ttl;
 }
 
+proxy::rules::Options rules_of(const config::SiteRules& site, const config::CacheSettings& cache) {
+  using proxy::rules::RangeOnMiss;
+  using proxy::rules::Repeated;
+  using proxy::rules::SetCookie;
+  auto out = proxy::rules::Options::site();
+  out.heuristic_min = site.default_lifetime;
+  out.heuristic_percent = site.heuristic_percent;
+  out.heuristic_max = site.heuristic_lifetime_max;
+  out.repeated = site.repeated_lifetime == "stale" ? Repeated::stale : Repeated::first;
+  out.set_cookie = site.set_cookie == "strip"    ? SetCookie::strip
+                   : site.set_cookie == "refuse" ? SetCookie::refuse
+                                                 : SetCookie::replay;
+  out.newer_ends_stored = site.newer_ends_stored;
+  out.honour_request_directives = site.request_directives;
+  out.stale_if_error_default = site.stale_if_error.value_or(cache.stale_if_error);
+  out.stale_default_covers_5xx = site.stale_if_5xx;
+  out.stale_beside_s_maxage = site.stale_beside_s_maxage;
+  out.range_on_miss = site.range_on_miss == "pass" ? RangeOnMiss::pass : RangeOnMiss::whole;
+  out.variants_max = static_cast<std::size_t>(site.variants_max);
+  out.vary_names_max = static_cast<std::size_t>(site.vary_names_max);
+  out.targeted_fields = site.targeted_fields;
+  return out;
+}
+
 std::string origin_of(const config::Site& site) {
   const bool v6 = site.origin_host.find(':') != std::string::npos;
   return fmt::format("{}://{}{}{}:{}", site.scheme, v6 ? "[" : "", site.origin_host, v6 ? "]" : "",
@@ -131,7 +155,8 @@ proxy::Options proxy_options(const Settings& settings, const NodeId& id, int wor
   for (const config::PortRange& range : settings.proxy.origin.ports)
     out.names.ports.push_back({range.first, range.last});
   out.node_name = "reef-" + to_string(id).substr(0, 12);
-  for (const config::Site& site : settings.sites) out.sites.push_back({site.host, origin_of(site)});
+  for (const config::Site& site : settings.sites)
+    out.sites.push_back({site.host, origin_of(site), rules_of(site.rules, settings.proxy.cache)});
   const config::CacheSettings& cache = settings.proxy.cache;
   out.coralized.heuristic_min = cache.lifetime_floor;
   out.coralized.heuristic_max = cache.lifetime_ceiling;

@@ -38,6 +38,7 @@ Destinations::Host Destinations::look_up(std::string_view authority) const {
     // Apart from what other sites' rules may have stored of the same origin.
     to->url_prefix = fmt::format("site+{}://{}", names::to_text(url->origin.scheme), site.host);
     to->trusted = true;
+    to->rules = site.rules.value_or(options_.site);
     return {std::move(to), 0, {}};
   }
   const auto parsed = names_.parse(authority);
@@ -57,6 +58,7 @@ Destinations::Host Destinations::look_up(std::string_view authority) const {
     }
   }
   auto to = std::make_shared<Destination>();
+  to->rules = options_.coralized;
   to->origin = parsed->origin;
   to->host_port = parsed->host_port;
   names::append_normalized_url(to->url_prefix, parsed->origin, "/");

@@ -80,7 +80,7 @@ bool Fill::on_head(Attempt& attempt, const http::ResponseHead& head) {
 }
 
 bool Fill::on_peer_head(Attempt& attempt, const http::ResponseHead& head) {
-  Received received = receive(*request_, host_.options(), head, asked_at_, host_.wall_now(), false);
+  Received received = receive(*request_, head, asked_at_, host_.wall_now(), false);
   // A peer answers with what it stored; what we may not store ourselves we do not take from it.
   if (!received.storable) return false;
   source_ = SourceKind::peer;
@@ -105,7 +105,7 @@ bool Fill::on_origin_head(Attempt& attempt, const http::ResponseHead& head) {
   }
   // Not modified, which nobody asked about.
   if (head.status == 304 && !alone_ && !conditional_) return false;
-  Received received = receive(*request_, host_.options(), head, asked_at_, host_.wall_now(), alone_);
+  Received received = receive(*request_, head, asked_at_, host_.wall_now(), alone_);
   if (!received.valid) return false;
   source_ = SourceKind::origin;
   if (compared_ != nullptr &&
@@ -165,7 +165,8 @@ bool Fill::begin_body(Attempt& attempt, Received received, bool shared) {
     published->validators = client_validators(request_->head().fields);
   head_ = std::move(published);
   if (!shared && !alone_ && head_->head.status != 304) {
-    if (rules::ends_stored(head_->head.status)) host_.forget_stored(*request_);
+    if (request_->to->rules.newer_ends_stored && rules::ends_stored(head_->head.status))
+      host_.forget_stored(*request_);
     if (head_->head.status < 500) host_.remember_unshared(*request_);
     if (announced_) host_.index()->withdraw(host_.key_of(request_->plain_url));
     announced_ = false;
@@ -232,7 +233,11 @@ void Fill::complete() {
     host_.stats().fills_failed.add();
   } else if (shared) {
     result.object = std::move(*object);
-    if (!head_->vary_names.empty()) add_variant(result);
+    if (!head_->vary_names.empty()) {
+      add_variant(result);
+    } else if (!request_->vary_names.empty()) {
+      result.gone_variants = variants_of(host_.stored_under_plain_url(*request_).get());
+    }
     host_.renew_pointer(*request_, result.object);
     announced_ = false;
   }
@@ -244,9 +249,9 @@ void Fill::complete() {
 void Fill::add_variant(FillResult& result) {
   auto writer = host_.store().begin(0);
   if (!writer) return;
-  VariantsKept variants = with_variant(host_.stored_under_plain_url(*request_).get(), head_->generation,
-                                       host_.store().hasher()(result.object->head.url),
-                                       rules_of(host_.options(), request_->to->mode).variants_max);
+  VariantsKept variants =
+      with_variant(host_.stored_under_plain_url(*request_).get(), head_->generation,
+                   host_.store().hasher()(result.object->head.url), request_->to->rules.variants_max);
   ObjectHead index;
   index.url = request_->plain_url;
   index.status = 200;
@@ -260,7 +265,7 @@ void Fill::add_variant(FillResult& result) {
 
 void Fill::not_modified(Attempt& attempt, const http::ResponseHead& head) {
   host_.stats().origin_not_modified.add();
-  Freshened fresh = freshened(*stale_, head, *request_, host_.options(), asked_at_, host_.wall_now());
+  Freshened fresh = freshened(*stale_, head, *request_, asked_at_, host_.wall_now());
   if (fresh.object == nullptr) {
     // It confirms something that we do not have, and updates nothing.
     unconditional_ = true;
@@ -281,7 +286,7 @@ void Fill::not_modified(Attempt& attempt, const http::ResponseHead& head) {
     host_.renew_pointer(*request_, result.object);
   } else if (!result.shared) {
     host_.forget_stored(*request_);
-    host_.remember_unshared(*request_);
+    if (!fresh.shareable) host_.remember_unshared(*request_);
   }
   end(std::move(result));
 }
@@ -289,7 +294,7 @@ void Fill::not_modified(Attempt& attempt, const http::ResponseHead& head) {
 bool Fill::covers_server_error() const {
   return stale_ != nullptr &&
          rules::may_serve_on_error(stale_->head.policy, host_.wall_now(), rules::OriginFailure::server_error,
-                                   rules_of(host_.options(), request_->to->mode));
+                                   request_->to->rules);
 }
 
 void Fill::fail(Failure failure) {
@@ -307,7 +312,7 @@ void Fill::fail(Failure failure) {
   result.retry_after = failure.retry_after;
   if (head_ == nullptr && stale_ != nullptr && failure.may_be_covered &&
       rules::may_serve_on_error(stale_->head.policy, host_.wall_now(), rules::OriginFailure::unreachable,
-                                rules_of(host_.options(), request_->to->mode))) {
+                                request_->to->rules)) {
     result.object = stale_;
     result.stale_for_error = true;
   }

@@ -6,6 +6,7 @@
 #include "base/check.h"
 #include "proxy/io/front.h"
 #include "proxy/io/messages.h"
+#include "proxy/io/variants.h"
 #include "proxy/rules/vary.h"
 
 namespace reef::proxy {
@@ -78,10 +79,6 @@ FillTable::~FillTable() {
   entries_.clear();
 }
 
-WallTime FillTable::wall_now() const {
-  return std::chrono::time_point_cast<std::chrono::milliseconds>(std::chrono::system_clock::now());
-}
-
 void FillTable::resolve(const std::shared_ptr<const RequestInfo>& request) {
   // A variant's fill adds it to the index, which may have left this memory for the disk.
   const bool lacks_index = !request->vary_names.empty() && entry_of(request->hash) == nullptr &&
@@ -150,7 +147,7 @@ void FillTable::decide(const std::shared_ptr<const RequestInfo>& request,
   if (object != nullptr && object->head.policy.has(rules::CachePolicy::kVariantIndex)) return answer();
   if (object != nullptr) {
     const rules::ReuseDecision decision =
-        decide_reuse(object->head.policy, request->head(), parts_.options, request->to->mode, wall_now());
+        decide_reuse(object->head.policy, request->head(), request->to->rules, wall_now());
     switch (decision.reuse) {
       case rules::Reuse::fresh:
       case rules::Reuse::stale_allowed:
@@ -174,7 +171,8 @@ void FillTable::decide(const std::shared_ptr<const RequestInfo>& request,
   const rules::Forward forward = object != nullptr             ? rules::Forward::request
                                  : request->vary_names.empty() ? rules::Forward::uri_miss
                                                                : rules::Forward::vary_miss;
-  if (!background && (gate_.is_unshared(request->hash) || !may_share(*request))) {
+  const bool own_range = object == nullptr && passes_range(*request);
+  if (!background && (own_range || gate_.is_unshared(request->hash) || !may_share(*request))) {
     return tell_alone(request, forward, object);
   }
   start_shared(request, nullptr, forward);
@@ -229,8 +227,7 @@ void FillTable::find_running(Entry& entry, const std::shared_ptr<const RequestIn
   if (const auto& stored = entry.fill->validated();
       stored != nullptr && request->exchange != ExchangeId::none && stored->head.url == request->url) {
     const rules::Reuse reuse =
-        decide_reuse(stored->head.policy, request->head(), parts_.options, request->to->mode, wall_now())
-            .reuse;
+        decide_reuse(stored->head.policy, request->head(), request->to->rules, wall_now()).reuse;
     if (reuse == rules::Reuse::fresh || reuse == rules::Reuse::stale_while_revalidate ||
         reuse == rules::Reuse::stale_allowed) {
       parts_.links.send(request->worker, [request, object = stored](const WorkerPort& to) {
@@ -323,10 +320,14 @@ void FillTable::replace(const UrlHash& hash, const rules::CachePolicy& policy,
 }
 
 void FillTable::forget(const UrlHash& hash, const std::string& url) {
+  // Without their index nobody finds them; but the next index may be of the same millisecond.
+  std::vector<UrlHash> variants;
+  if (const auto* found = parts_.ram.find(hash, url)) variants = variants_of(found->get());
   drop(hash);
   parts_.links.port(parts_.links.self()).front->on_forgotten(hash);
   if (hash.high % parts_.links.count() != parts_.links.self()) return;
   drop_everywhere(hash);
+  for (const UrlHash& variant : variants) drop_everywhere(variant);
   if (parts_.index != nullptr) parts_.index->withdraw(parts_.key_of(url));
   for (auto& [id, entry] : entries_) {
     const Fill& fill = *entry.fill;

@@ -30,6 +30,7 @@ struct FillTableParts {
   WorkerLinks& links;
   std::size_t workers;
   Stats& stats;
+  WallClock wall_clock;
 };
 
 class FillTable final : public FillHost {
@@ -80,7 +81,7 @@ class FillTable final : public FillHost {
   void remember_unshared(const RequestInfo& request) override { gate_.remember_unshared(request); }
   void renew_pointer(const RequestInfo& request, const std::shared_ptr<const Object>& object) override;
   [[nodiscard]] EventLoop& loop() override { return parts_.loop; }
-  [[nodiscard]] WallTime wall_now() const override;
+  [[nodiscard]] WallTime wall_now() const override { return parts_.wall_clock(); }
   [[nodiscard]] const Options& options() const override { return parts_.options; }
   [[nodiscard]] const names::Names& names() const override { return parts_.names; }
   [[nodiscard]] Fetcher& fetcher() override { return fetcher_; }

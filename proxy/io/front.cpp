@@ -22,10 +22,6 @@ bool is_redirect(int status) { return status == 201 || (status >= 300 && status 
 
 Front::Front(FrontParts parts) : parts_(parts), destinations_(parts_.options, parts_.names) {}
 
-WallTime Front::wall_now() const {
-  return std::chrono::time_point_cast<std::chrono::milliseconds>(std::chrono::system_clock::now());
-}
-
 // --- requests
 
 void Front::on_bad_request(Exchange& exchange, int status, std::string_view why) {
@@ -87,7 +83,7 @@ void Front::on_request(Exchange& exchange, const http::RequestHead& head, const 
   if (!marks.directives && reuse.ttl.count() > 0 && policy.flags == (policy.flags & kPlainFlags)) {
     reuse.reuse = rules::Reuse::fresh;
   } else {
-    reuse = decide_reuse(policy, head, parts_.options, to->mode, now);
+    reuse = decide_reuse(policy, head, to->rules, now);
   }
   const bool only_if_cached = marks.peer;
   switch (reuse.reuse) {

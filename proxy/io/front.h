@@ -26,6 +26,7 @@ struct FrontParts {
   RamTier& ram;
   WorkerLinks& links;
   Stats& stats;
+  WallClock wall_clock;
 };
 
 class Front {
@@ -129,7 +130,7 @@ class Front {
   void answer_error(Exchange& exchange, int status, std::string_view why,
                     std::chrono::seconds retry_after = {}, std::string_view more_fields = {});
   [[nodiscard]] static Asked asked_of(const RequestInfo& request);
-  [[nodiscard]] WallTime wall_now() const;
+  [[nodiscard]] WallTime wall_now() const { return parts_.wall_clock(); }
 
   FrontParts parts_;
   std::function<Exchange*(ExchangeId)> find_;

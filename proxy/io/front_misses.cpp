@@ -204,7 +204,7 @@ void Front::on_found(const std::shared_ptr<const RequestInfo>& request,
   Exchange* exchange = find_(request->exchange);
   if (exchange == nullptr) return;
   const rules::ReuseDecision reuse =
-      decide_reuse(object->head.policy, request->head(), parts_.options, request->to->mode, wall_now());
+      decide_reuse(object->head.policy, request->head(), request->to->rules, wall_now());
   (reuse.ttl.count() > 0 ? parts_.stats.hits : parts_.stats.stale_hits).add();
   StackLines status;
   status.add(parts_.options.node_name).add("; hit; ttl=").add(whole_seconds(reuse.ttl));

@@ -31,6 +31,15 @@ std::vector<http::Field> unmarked(http::FieldsView fields) {
   return out;
 }
 
+// Field lines as views into them.
+std::vector<http::Field> fields_of(std::string_view block) {
+  std::vector<http::Field> out;
+  http::FieldLines lines(block);
+  std::string_view name, value, whole;
+  while (lines.next(name, value, whole)) out.push_back({name, value});
+  return out;
+}
+
 bool is_validator(std::string_view name) {
   return http::equal_ignoring_case(name, "If-None-Match") ||
          http::equal_ignoring_case(name, "If-Modified-Since");
@@ -39,10 +48,6 @@ bool is_validator(std::string_view name) {
 std::string line(std::string_view name, std::string_view value) { return fmt::format("{}: {}", name, value); }
 
 }  // namespace
-
-const rules::Options& rules_of(const Options& options, rules::Mode mode) {
-  return mode == rules::Mode::coralized ? options.coralized : options.site;
-}
 
 PeerMark peer_mark(http::FieldsView fields, const PeerOptions& options) {
   PeerMark mark;
@@ -158,8 +163,8 @@ std::string interim_fields(const RequestInfo& request, const http::ResponseHead&
   return out;
 }
 
-Received receive(const RequestInfo& request, const Options& options, const http::ResponseHead& head,
-                 WallTime asked, WallTime received_at, bool alone) {
+Received receive(const RequestInfo& request, const http::ResponseHead& head, WallTime asked,
+                 WallTime received_at, bool alone) {
   Received received;
   const std::vector<http::Field> fields = unmarked(head.fields);
   http::ResponseHead response = head;
@@ -169,7 +174,7 @@ Received receive(const RequestInfo& request, const Options& options, const http:
   if (!framing) return received;
   received.valid = true;
   if (framing->has_content_length) received.length = framing->content_length;
-  const rules::Options& rules = rules_of(options, request.to->mode);
+  const rules::Options& rules = request.to->rules;
   const rules::Receipt receipt{asked, received_at, framing->body == http::BodyKind::until_close};
   http::RequestHead as_get = request.head();
   as_get.method = method;
@@ -182,8 +187,7 @@ Received receive(const RequestInfo& request, const Options& options, const http:
     received.head.policy = *policy;
   } else {
     received.why_not = policy.error();
-    received.head.policy.response_time = received_at;
-    received.head.policy.initial_age = rules::corrected_initial_age(response, receipt);
+    received.head.policy = rules::times_of(response, receipt);
   }
   if (policy && !alone) {
     rules::append_stored_fields(received.head.fields, response, received_at, rules);
@@ -208,9 +212,9 @@ Received receive(const RequestInfo& request, const Options& options, const http:
 }
 
 Freshened freshened(const Object& stored, const http::ResponseHead& head, const RequestInfo& request,
-                    const Options& options, WallTime asked, WallTime received_at) {
+                    WallTime asked, WallTime received_at) {
   if (!rules::is_about_stored(head, stored.head.etag, stored.head.last_modified)) return {};
-  const rules::Options& rules = rules_of(options, request.to->mode);
+  const rules::Options& rules = request.to->rules;
   ObjectHead merged = stored.head;
   merged.fields.clear();
   rules::append_merged_fields(merged.fields, stored.head.fields, head, received_at, rules);
@@ -221,13 +225,20 @@ Freshened freshened(const Object& stored, const http::ResponseHead& head, const 
   if (policy) {
     merged.policy = *policy;
   } else {
-    merged.policy.lifetime = milliseconds{0};
+    // For one answer more, whose age counts from this confirmation (RFC 9111 §4.2.3).
+    rules::CachePolicy times = rules::times_of(head, {asked, received_at, false});
+    if (times.last_modified == rules::CachePolicy::kNoTime) times.last_modified = merged.policy.last_modified;
+    merged.policy = times;
     merged.policy.set(rules::CachePolicy::kNoCache);
   }
   if (const auto etag = http::find_line(merged.fields, "ETag"); !etag.empty()) merged.etag = etag;
   if (const auto time = http::find_line(merged.fields, "Last-Modified"); !time.empty())
     merged.last_modified = time;
-  return {with_head(stored, std::move(merged)), policy.has_value()};
+  // Stored under a key that tells other variants apart than it now says there are (RFC 9111 §4.1).
+  std::string vary_names;
+  if (policy) rules::append_vary_names(vary_names, fields_of(merged.fields));
+  const bool same_key = vary_names == request.vary_names;
+  return {with_head(stored, std::move(merged)), policy && same_key, policy.has_value()};
 }
 
 std::string resume_validator(const ObjectHead& head) {
@@ -261,9 +272,8 @@ Continuation continuation(const ObjectHead& begun, std::optional<std::uint64_t> 
 }
 
 rules::ReuseDecision decide_reuse(const rules::CachePolicy& policy, const http::RequestHead& head,
-                                  const Options& options, rules::Mode mode, WallTime now) {
-  return rules::decide_reuse(policy, rules::parse_request_directives(head.fields), now,
-                             rules_of(options, mode));
+                                  const rules::Options& options, WallTime now) {
+  return rules::decide_reuse(policy, rules::parse_request_directives(head.fields), now, options);
 }
 
 bool says_only_if_cached(http::FieldsView fields) {
@@ -278,14 +288,17 @@ bool may_share(const RequestInfo& request) {
          !rules::has_origin_precondition(fields);
 }
 
+bool passes_range(const RequestInfo& request) {
+  return request.to->mode == rules::Mode::site &&
+         request.to->rules.range_on_miss == rules::RangeOnMiss::pass &&
+         http::find(request.head().fields, "Range").has_value();
+}
+
 std::vector<std::string> invalidated_urls(const RequestInfo& request, const ObjectHead& answer) {
   std::vector<std::string> urls;
   if (!rules::invalidates(request.head().method, answer.status)) return urls;
   urls.push_back(request.plain_url);
-  std::vector<http::Field> fields;
-  http::FieldLines lines(answer.fields);
-  std::string_view name, value, whole;
-  while (lines.next(name, value, whole)) fields.push_back({name, value});
+  const std::vector<http::Field> fields = fields_of(answer.fields);
   // The name by which the client found the site, and the one that its origin has for itself.
   const auto target = names::parse_target(request.head());
   const std::string_view authorities[] = {target ? target->authority : request.to->authority,

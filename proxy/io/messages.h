@@ -17,8 +17,6 @@
 
 namespace reef::proxy {
 
-[[nodiscard]] const rules::Options& rules_of(const Options& options, rules::Mode mode);
-
 // The field that marks requests and answers between proxies: `<network>[;from="<endpoint>"]`.
 inline constexpr std::string_view kPeerField = "Reef-Peer";
 
@@ -65,17 +63,17 @@ struct Received {
   bool has_age = false;                 // it came with an Age field
 };
 // `alone`: the answer to the client's own request; otherwise to a GET of ours.
-[[nodiscard]] Received receive(const RequestInfo& request, const Options& options,
-                               const http::ResponseHead& head, WallTime asked, WallTime received, bool alone);
+[[nodiscard]] Received receive(const RequestInfo& request, const http::ResponseHead& head, WallTime asked,
+                               WallTime received, bool alone);
 
 // `stored` under the fields of a 304 (RFC 9111 §3.2).
 struct Freshened {
   std::shared_ptr<const Object> object;  // null where the 304 is about something else (§4.3.4)
-  bool storable = false;                 // false: the 304 forbids to keep and to share it from now on
+  bool storable = false;                 // false: it is not to be kept, nor shared, from now on ...
+  bool shareable = false;                // ... but what is fetched in its place may be
 };
 [[nodiscard]] Freshened freshened(const Object& stored, const http::ResponseHead& head,
-                                  const RequestInfo& request, const Options& options, WallTime asked,
-                                  WallTime received);
+                                  const RequestInfo& request, WallTime asked, WallTime received);
 
 // What proves that two responses are the same bytes: a strong ETag, else Last-Modified; empty: nothing does.
 [[nodiscard]] std::string resume_validator(const ObjectHead& head);
@@ -96,12 +94,14 @@ inline constexpr std::uint32_t kPlainFlags =
     rules::CachePolicy::kHasLastModified | rules::CachePolicy::kAuthorStaleError |
     rules::CachePolicy::kNegative;
 [[nodiscard]] rules::ReuseDecision decide_reuse(const rules::CachePolicy& policy,
-                                                const http::RequestHead& head, const Options& options,
-                                                rules::Mode mode, WallTime now);
+                                                const http::RequestHead& head, const rules::Options& options,
+                                                WallTime now);
 [[nodiscard]] bool says_only_if_cached(http::FieldsView fields);
 
 // A miss that others may wait for: a GET without what makes its answer its own.
 [[nodiscard]] bool may_share(const RequestInfo& request);
+// A Range that its site wants to go to the origin where nothing is stored.
+[[nodiscard]] bool passes_range(const RequestInfo& request);
 // The cache keys that the answer to `request` makes invalid (RFC 9111 §4.4): none where the method is safe or
 // the answer an error; else its URL's, and those of the same site that Location and Content-Location name.
 [[nodiscard]] std::vector<std::string> invalidated_urls(const RequestInfo& request, const ObjectHead& answer);

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -21,6 +22,7 @@ namespace reef::proxy {
 struct SiteOptions {
   std::string host;    // "www.small.org", lower case, no port
   std::string origin;  // "https://origin.small.org[:port]", without path; exempt from the port list
+  std::optional<rules::Options> rules{};  // nullopt: Options::site
 };
 
 struct ClientLimits {
@@ -84,7 +86,7 @@ struct Options {
       "reef";  // a token: this node in Via, CDN-Loop and Cache-Status; unique in the network
   std::vector<SiteOptions> sites;
   rules::Options coralized = rules::Options::coralized();
-  rules::Options site = rules::Options::site();
+  rules::Options site = rules::Options::site();  // of sites without rules of their own
   ClientLimits clients;
   OriginLimits origins;
   PeerOptions peers;

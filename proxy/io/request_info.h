@@ -11,7 +11,7 @@
 #include "proxy/http/head.h"
 #include "proxy/io/exchange.h"
 #include "proxy/names/host.h"
-#include "proxy/rules/policy.h"
+#include "proxy/rules/options.h"
 #include "proxy/store/url_hash.h"
 
 namespace reef::proxy {
@@ -39,6 +39,7 @@ struct Destination {
   std::string url_prefix;       // of the cache key: what stands in front of path and query
   std::uint16_t host_port = 0;  // the port that the client named, for Coralized Location fields; 0: none
   bool trusted = false;         // an origin that the operator named: exempt from the address rule
+  rules::Options rules;         // of this site; their mode is `mode`
 };
 
 // Immutable, shared between the worker that has the client and the owner of the key.

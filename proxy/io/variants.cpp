@@ -47,6 +47,11 @@ std::vector<UrlHash> variants_in(std::string_view index_fields) {
   return out;
 }
 
+std::vector<UrlHash> variants_of(const Object* stored) {
+  const bool is_index = stored != nullptr && stored->head.policy.has(rules::CachePolicy::kVariantIndex);
+  return is_index ? variants_in(stored->head.fields) : std::vector<UrlHash>();
+}
+
 VariantsKept with_variant(const Object* index, std::int64_t generation, const UrlHash& added,
                           std::size_t variants_max) {
   VariantsKept result;

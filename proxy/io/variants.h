@@ -19,6 +19,9 @@ namespace reef::proxy {
 // Of an index's stored fields; what is no hash is left out.
 [[nodiscard]] std::vector<UrlHash> variants_in(std::string_view index_fields);
 
+// All that is kept of a URL, given what is stored under it (null: nothing): none where that is no index.
+[[nodiscard]] std::vector<UrlHash> variants_of(const Object* stored);
+
 struct VariantsKept {
   std::vector<UrlHash> kept;  // oldest first; `added` is the last
   std::vector<UrlHash> gone;  // out of reach or over the bound: to be forgotten

@@ -38,10 +38,10 @@ class Worker::Impl final : public ConnectionHost {
                  .start_line_bytes_max = parts_.options.clients.target_bytes_max,
                  .fields_max = parts_.options.clients.fields_max}),
         context_{parts_.loop, wheel_, parts_.disk, stats_, parts_.options.clients, *this, parser_, scratch_},
-        front_({parts_.loop, parts_.options, names_, parts_.store, ram_, links_, stats_}),
+        front_({parts_.loop, parts_.options, names_, parts_.store, ram_, links_, stats_, parts_.wall_clock}),
         fills_(FillTableParts{parts_.loop, parts_.options, names_, parts_.store, ram_,
                               parts_.options.peers.cooperate ? parts_.index : nullptr, parts_.key_of, links_,
-                              parts_.workers, stats_}),
+                              parts_.workers, stats_, parts_.wall_clock}),
         connections_max_(std::max<std::size_t>(
             1, parts_.options.clients.connections_max / std::max<std::size_t>(1, parts_.workers))),
         tick_(parts_.loop, [this] { on_tick(); }),

@@ -36,7 +36,8 @@ struct WorkerParts {
   DiskPool& disk;                // likewise
   dsht::Index* index = nullptr;  // this worker's own, on this worker's loop; null: independent
   std::function<Key(std::string_view url)> key_of;  // may be empty without an index
-  std::size_t workers = 1;  // how many there are, for the shares of process-wide limits
+  std::size_t workers = 1;                  // how many there are, for the shares of process-wide limits
+  WallClock wall_clock = system_wall_time;  // for dates and ages; the same for all workers
 };
 
 // Belongs to its loop, except where said.

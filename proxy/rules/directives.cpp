@@ -44,8 +44,10 @@ void apply(ResponseDirectives& out, const Directive& directive) noexcept {
   const std::string_view name = directive.name;
   const auto is = [name](std::string_view known) { return equal_ignoring_case(name, known); };
   if (is("max-age")) {
+    out.repeated |= out.max_age.has_value();
     set_seconds(out.max_age, directive);
   } else if (is("s-maxage")) {
+    out.repeated |= out.s_maxage.has_value();
     set_seconds(out.s_maxage, directive);
   } else if (is("stale-while-revalidate")) {
     set_seconds(out.stale_while_revalidate, directive);

@@ -25,6 +25,7 @@ struct ResponseDirectives {
   bool proxy_revalidate = false;
   bool must_understand = false;
   bool immutable = false;
+  bool repeated = false;  // max-age or s-maxage occurs twice
   bool targeted = false;  // from a targeted field: Cache-Control and Expires do not count
   std::optional<std::int64_t> max_age, s_maxage, stale_while_revalidate, stale_if_error;
   std::string_view no_cache_fields;  // of no-cache="f, g": reuse without these fields

@@ -17,9 +17,24 @@ enum class SetCookie : std::uint8_t {
   refuse,  // not stored
 };
 
+// Of a lifetime that is given twice (RFC 9111 §4.2.1).
+enum class Repeated : std::uint8_t {
+  first,  // the first counts
+  stale,  // the response is stale at once
+};
+
+// A Range of what is not stored (RFC 9110 §14.2).
+enum class RangeOnMiss : std::uint8_t {
+  whole,  // the whole is fetched and stored, the client gets its part
+  pass,   // the origin answers the range, for this client alone; nothing is stored. Site mode only
+};
+
 struct Options {
   Mode mode = Mode::coralized;
   SetCookie set_cookie = SetCookie::refuse;
+  Repeated repeated = Repeated::first;
+  RangeOnMiss range_on_miss = RangeOnMiss::whole;
+  bool newer_ends_stored = true;  // an answer that may not be stored ends what was stored before it (§3)
 
   // Heuristic freshness (RFC 9111 §4.2.2): that share of the time since Last-Modified, within these bounds.
   int heuristic_percent = 10;
@@ -33,6 +48,8 @@ struct Options {
   seconds close_delimited_lifetime_max{300};
 
   seconds stale_if_error_default{86400};  // where the author said nothing; 0: none
+  bool stale_beside_s_maxage =
+      true;  // the author's windows count beside s-maxage too (§5.2.2.10 read strictly: no)
   bool stale_default_covers_5xx = true;  // the default window also hides 500, 502, 503, 504, not only silence
 
   // Requests that ask for validation (no-cache, max-age, min-fresh, no-store, Pragma) count only against a

@@ -72,11 +72,10 @@ bool may_share_authorized(const ResponseDirectives& directives) {
 }
 
 // RFC 9111 §4.2.2: a share of the time since the last change. Zero: no lifetime without a validation.
-seconds heuristic_lifetime(std::optional<std::int64_t> last_modified, std::int64_t date,
-                           const Options& options) {
+seconds heuristic_lifetime(std::int64_t last_modified, std::int64_t date, const Options& options) {
   seconds lifetime{0};
-  if (last_modified && *last_modified < date) {
-    lifetime = seconds{(date - *last_modified) * options.heuristic_percent / 100};
+  if (last_modified != CachePolicy::kNoTime && last_modified < date) {
+    lifetime = seconds{(date - last_modified) * options.heuristic_percent / 100};
   }
   return std::clamp(lifetime, options.heuristic_min, std::max(options.heuristic_min, options.heuristic_max));
 }
@@ -91,6 +90,7 @@ seconds capped_by_mode(seconds lifetime, int status, bool close_delimited, const
 
 void set_stale_windows(CachePolicy& policy, const ResponseDirectives& directives, const Options& options) {
   if (policy.has(CachePolicy::kNoCache) || policy.has(CachePolicy::kMustRevalidate)) return;
+  if (policy.has(CachePolicy::kSharedLifetime) && !options.stale_beside_s_maxage) return;
   policy.stale_while_revalidate = seconds{directives.stale_while_revalidate.value_or(0)};
   if (directives.stale_if_error) {
     policy.stale_if_error = seconds{*directives.stale_if_error};
@@ -166,6 +166,25 @@ milliseconds corrected_initial_age(const http::ResponseHead& response, const Rec
   return std::max(milliseconds(seconds{apparent}), milliseconds(seconds{age_value}) + delay);
 }
 
+CachePolicy times_of(const http::ResponseHead& response, const Receipt& receipt) {
+  CachePolicy times;
+  times.response_time = receipt.response_time;
+  times.initial_age = corrected_initial_age(response, receipt);
+  times.date = date_of(response, receipt.response_time);
+  times.last_modified = last_modified_of(response, receipt.response_time).value_or(CachePolicy::kNoTime);
+  return times;
+}
+
+namespace {
+
+// Does the lifetime stand there more than once?
+bool is_repeated(const http::ResponseHead& response, const ResponseDirectives& directives) {
+  if (directives.s_maxage || directives.max_age) return directives.repeated;
+  return http::count(response.fields, "Expires") > 1;
+}
+
+}  // namespace
+
 tl::expected<CachePolicy, NotStored> storable(const http::RequestHead& request,
                                               const http::ResponseHead& response, const Receipt& receipt,
                                               const Options& options) {
@@ -177,12 +196,7 @@ tl::expected<CachePolicy, NotStored> storable(const http::RequestHead& request,
     return tl::unexpected(NotStored::authorization);
   }
 
-  CachePolicy policy;
-  policy.response_time = receipt.response_time;
-  policy.initial_age = corrected_initial_age(response, receipt);
-  policy.date = date_of(response, receipt.response_time);
-  const auto last_modified = last_modified_of(response, receipt.response_time);
-  policy.last_modified = last_modified.value_or(CachePolicy::kNoTime);
+  CachePolicy policy = times_of(response, receipt);
   policy.set(CachePolicy::kHasEtag, !http::find(response.fields, "ETag").value_or("").empty());
   policy.set(CachePolicy::kHasLastModified, http::find(response.fields, "Last-Modified").has_value());
   policy.set(CachePolicy::kVaries, http::combined(response.fields, "Vary").next().has_value());
@@ -201,12 +215,14 @@ tl::expected<CachePolicy, NotStored> storable(const http::RequestHead& request,
     return tl::unexpected(NotStored::set_cookie);
   }
   seconds lifetime = given.value_or(seconds{0});
+  if (given && options.repeated == Repeated::stale && is_repeated(response, directives))
+    lifetime = seconds{0};
   if (!given) {
     if (!is_heuristically_cacheable(response.status) && !directives.public_ && !directives.no_cache) {
       return tl::unexpected(NotStored::no_freshness);
     }
     policy.set(CachePolicy::kHeuristic);
-    lifetime = heuristic_lifetime(last_modified, policy.date, options);
+    lifetime = heuristic_lifetime(policy.last_modified, policy.date, options);
   }
   policy.lifetime = capped_by_mode(lifetime, response.status, receipt.close_delimited, options);
   set_stale_windows(policy, directives, options);

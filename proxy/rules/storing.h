@@ -34,6 +34,10 @@ struct Receipt {
                                                        const ResponseDirectives& directives,
                                                        std::int64_t date);
 
+// What ages and conditions are reckoned from, of any response: the times of a policy, without lifetime or
+// flags.
+[[nodiscard]] CachePolicy times_of(const http::ResponseHead& response, const Receipt& receipt);
+
 // corrected_initial_age (§4.2.3) in milliseconds, never negative.
 [[nodiscard]] milliseconds corrected_initial_age(const http::ResponseHead& response, const Receipt& receipt);
 

@@ -10,6 +10,7 @@
 
 using namespace reef;
 using namespace reef::config;
+using namespace std::chrono_literals;
 using std::chrono::seconds;
 
 TEST_CASE("without any source all settings have their defaults, and the data directory is the user's own") {
@@ -247,8 +248,12 @@ TEST_CASE("sites come from [[site]] tables or from --site, each host once and no
                                                     {"small.org", "http", "192.0.2.1", 8000}});
   CHECK(error_of(sources_of_file("[[site]]\nhost = \"a.org\"\n")) ==
         "reef.toml:1: site: found no origin; allowed: [[site]] tables with host = \"…\" and origin = \"…\"");
-  CHECK(error_of(sources_of_file("[[site]]\nhost = \"a.org\"\norigin = \"http://b.org\"\ncolour = 1\n")) ==
-        "reef.toml:4: site: found 'colour'; allowed: [[site]] tables with host = \"…\" and origin = \"…\"");
+  CHECK(
+      error_of(sources_of_file("[[site]]\nhost = \"a.org\"\norigin = \"http://b.org\"\ncolour = 1\n")) ==
+      "reef.toml:4: unknown setting 'site.colour'; allowed in [[site]]: host, origin, default_lifetime, "
+      "heuristic_percent, heuristic_lifetime_max, repeated_lifetime, set_cookie, newer_ends_stored, "
+      "request_directives, stale_if_error, stale_if_5xx, stale_beside_s_maxage, range_on_miss, variants_max, "
+      "vary_names_max, targeted_fields");
   CHECK(error_of(sources_of_file(
             "[[site]]\nhost = \"a.org\"\norigin = \"http://b.org\"\n\n[[site]]\nhost = \"b.org\"\n"
             "origin = \"ftp://b.org\"\n")) ==
@@ -277,4 +282,70 @@ TEST_CASE("reload takes over what can change at once and names what has to wait 
   CHECK(running.node.log_level == "debug");
   CHECK(running.node.workers == 0);
   CHECK(reload(running, running).empty());
+}
+
+TEST_CASE("a [[site]] table has settings of its own, for that site alone") {
+  const auto loaded = load(sources_of_file(
+      "[[site]]\nhost = \"a.org\"\norigin = \"http://b.org\"\n[[site]]\nhost = \"c.org\"\norigin = "
+      "\"http://d.org\"\ndefault_lifetime = \"5min\"\nheuristic_percent = 20\nheuristic_lifetime_max = "
+      "\"1h\"\nrepeated_lifetime = \"stale\"\nset_cookie = \"strip\"\nnewer_ends_stored = "
+      "false\nrequest_directives = false\nstale_if_error = \"1min\"\nstale_if_5xx = "
+      "true\nstale_beside_s_maxage = false\nrange_on_miss = \"pass\"\nvariants_max = 3\nvary_names_max = "
+      "4\ntargeted_fields = [\"My-Cache-Control\", \"CDN-Cache-Control\"]\n"));
+  REQUIRE_MESSAGE(loaded, (loaded ? "" : loaded.error().message()));
+  REQUIRE(loaded->settings.sites.size() == 2);
+  CHECK(loaded->settings.sites[0].rules == SiteRules{});
+  const SiteRules& rules = loaded->settings.sites[1].rules;
+  CHECK(rules == SiteRules{.default_lifetime = 5min,
+                           .heuristic_percent = 20,
+                           .heuristic_lifetime_max = 1h,
+                           .repeated_lifetime = "stale",
+                           .set_cookie = "strip",
+                           .newer_ends_stored = false,
+                           .request_directives = false,
+                           .stale_if_error = 1min,
+                           .stale_if_5xx = true,
+                           .stale_beside_s_maxage = false,
+                           .range_on_miss = "pass",
+                           .variants_max = 3,
+                           .vary_names_max = 4,
+                           .targeted_fields = {"My-Cache-Control", "CDN-Cache-Control"}});
+  // What is printed is read back to the same, and a change is seen by a reload.
+  const auto again = load(sources_of_file(to_toml(loaded->settings)));
+  REQUIRE(again);
+  CHECK(again->settings.sites == loaded->settings.sites);
+  Settings running = loaded->settings, fresh = running;
+  fresh.sites[1].rules.variants_max = 5;
+  CHECK(reload(running, fresh).size() == 1);
+  // And by flag.
+  const auto flagged = load(sources({"--site", find_key("site")->texts(loaded->settings)[1]}));
+  REQUIRE(flagged);
+  CHECK(flagged->settings.sites == std::vector<Site>{loaded->settings.sites[1]});
+}
+
+TEST_CASE("a wrong setting of a site is one line with its place and what is allowed") {
+  const auto error = [](const std::string& line) {
+    return error_of(sources_of_file("[[site]]\nhost = \"a.org\"\norigin = \"http://b.org\"\n" + line + "\n"));
+  };
+  CHECK(error("set_cookie = \"drop\"") ==
+        "reef.toml:4: site.set_cookie: found \"drop\"; allowed: replay, strip or refuse");
+  CHECK(error("variants_max = 0") ==
+        "reef.toml:4: site.variants_max: found 0; allowed: a whole number from 1 to 1024");
+  CHECK(error("heuristic_percent = 101")
+            .starts_with("reef.toml:4: site.heuristic_percent: found 101; allowed: "));
+  CHECK(
+      error("default_lifetime = \"-1s\"").starts_with("reef.toml:4: site.default_lifetime: found \"-1s\"; "));
+  CHECK(error("stale_if_error = \"400d\"").starts_with("reef.toml:4: site.stale_if_error: found \"400d\"; "));
+  CHECK(error("range_on_miss = \"part\"") ==
+        "reef.toml:4: site.range_on_miss: found \"part\"; allowed: whole or pass");
+  CHECK(error("targeted_fields = [\"a b\"]") ==
+        "reef.toml:4: site.targeted_fields: found \"a b\"; allowed: the name of a field, such as "
+        "CDN-Cache-Control");
+  CHECK(error("set_cookie = [\"strip\"]") ==
+        "reef.toml:4: site.set_cookie: found an array; allowed: replay, strip or refuse");
+  CHECK(error("set_cooky = \"strip\"") ==
+        "reef.toml:4: unknown setting 'site.set_cooky'; did you mean 'site.set_cookie'?");
+  CHECK(error_of(sources({"--site", "a.org=http://b.org;set_cookie=drop"})) ==
+        "--site: found \"a.org=http://b.org;set_cookie=drop\"; allowed: HOST=ORIGIN_URL, such as "
+        "www.small.org=https://origin.small.org");
 }

@@ -157,3 +157,50 @@ TEST_CASE("every setting of the index reaches it") {
   CHECK(hints.hints.hops_max == 6);
   CHECK(hints.hints.also == settings.proxy.origin.allow);
 }
+
+TEST_CASE("what a site says about caching reaches its rules, and only its") {
+  using namespace proxy::rules;
+  config::Settings settings;
+  settings.proxy.cache.stale_if_error = 77s;
+  settings.sites.resize(2);
+  settings.sites[1].rules = {.default_lifetime = 1min,
+                             .heuristic_percent = 20,
+                             .heuristic_lifetime_max = 2min,
+                             .repeated_lifetime = "stale",
+                             .set_cookie = "refuse",
+                             .newer_ends_stored = false,
+                             .request_directives = false,
+                             .stale_if_error = 3min,
+                             .stale_if_5xx = true,
+                             .stale_beside_s_maxage = false,
+                             .range_on_miss = "pass",
+                             .variants_max = 3,
+                             .vary_names_max = 4,
+                             .targeted_fields = {"My-Cache-Control"}};
+  const proxy::Options made = node::proxy_options(settings, {}, 1);
+  REQUIRE(made.sites.size() == 2);
+  const Options plain = made.sites[0].rules.value();
+  CHECK(plain.mode == Mode::site);
+  CHECK(plain.heuristic_min == 0s);
+  CHECK(plain.heuristic_max == 24h);
+  CHECK(plain.set_cookie == SetCookie::replay);
+  CHECK(plain.stale_if_error_default == 77s);
+  CHECK(plain.range_on_miss == RangeOnMiss::whole);
+  CHECK(plain.variants_max == 64);
+  const Options own = made.sites[1].rules.value();
+  CHECK(own.mode == Mode::site);
+  CHECK(own.heuristic_min == 1min);
+  CHECK(own.heuristic_percent == 20);
+  CHECK(own.heuristic_max == 2min);
+  CHECK(own.repeated == Repeated::stale);
+  CHECK(own.set_cookie == SetCookie::refuse);
+  CHECK_FALSE(own.newer_ends_stored);
+  CHECK_FALSE(own.honour_request_directives);
+  CHECK(own.stale_if_error_default == 3min);
+  CHECK(own.stale_default_covers_5xx);
+  CHECK_FALSE(own.stale_beside_s_maxage);
+  CHECK(own.range_on_miss == RangeOnMiss::pass);
+  CHECK(own.variants_max == 3);
+  CHECK(own.vary_names_max == 4);
+  CHECK(own.targeted_fields == std::vector<std::string>{"My-Cache-Control"});
+}

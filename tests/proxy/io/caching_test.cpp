@@ -41,6 +41,47 @@ TEST_CASE("a 304 that says no-store is the last answer from what was stored (RFC
   CHECK(site.get("/a", kOnlyIfCached).status == 504);
 }
 
+TEST_CASE("the last answer from what a 304 ends has the age of that 304 (RFC 9111 §4.2.3)") {
+  Site site;
+  site.origin.set("/a",
+                  {.fields = "Cache-Control: max-age=0\r\nAge: 100\r\n", .body = "abc", .etag = "\"1\""});
+  CHECK(site.get("/a").body == "abc");
+  site.origin.set("/a", {.fields = "Cache-Control: no-store\r\n", .etag = "\"1\""});
+  const Answer last = site.get("/a");
+  CHECK(last.body == "abc");
+  CHECK(last.field("Age").size() == 1);
+}
+
+TEST_CASE("a 304 by which a response varies otherwise is the last answer from it (RFC 9111 §4.1)") {
+  Site site;
+  site.origin.set("/a", {.fields = "Cache-Control: max-age=0\r\n", .body = "one", .etag = "\"1\""});
+  CHECK(site.get("/a", "X-Kind: 1\r\n").body == "one");
+  const std::string varies = "Cache-Control: max-age=300\r\nVary: X-Kind\r\n";
+  site.origin.set("/a", {.fields = varies, .etag = "\"1\""});
+  CHECK(site.get("/a", "X-Kind: 1\r\n").body == "one");
+  site.origin.set("/a", {.fields = varies, .body = "two", .etag = "\"2\""});
+  CHECK(site.get("/a", "X-Kind: 2\r\n").body == "two");
+  CHECK(site.origin.last("/a").find("If-None-Match") == std::string::npos);
+  // The way is free for variants, and for who waits with others.
+  CHECK(is_hit(site.get("/a", "X-Kind: 2\r\n")));
+  CHECK_FALSE(is_hit(site.get("/a", "X-Kind: 1\r\n")));
+  CHECK(is_hit(site.get("/a", "X-Kind: 1\r\n")));
+}
+
+TEST_CASE("Coralized mode judges If-Modified-Since also where the answer is not stored (RFC 9111 §4.3.2)") {
+  Site site;
+  site.origin.set("/a", {.fields = "Cache-Control: no-store\r\nLast-Modified: Sun, 01 Nov 2020 01:00:00 "
+                                   "GMT\r\n",
+                         .body = "abc"});
+  const auto since = [&](const std::string& year) {
+    return fetch(site.node->port(), site.origin.port(), "/a", "GET",
+                 "If-Modified-Since: Sun, 01 Nov " + year + " 01:00:00 GMT\r\n");
+  };
+  CHECK(since("2020").status == 304);
+  CHECK(site.origin.last("/a").find("If-Modified-Since") == std::string::npos);
+  CHECK(since("2009").status == 200);  // a Sunday too
+}
+
 TEST_CASE("a 304 that forbids sharing is for the client that asked; who waited with it asks anew") {
   Site site;
   site.origin.set("/a", {.fields = "Cache-Control: max-age=0\r\n", .body = "abc", .etag = "\"1\""});
@@ -407,4 +448,107 @@ TEST_CASE("conditions of other methods than GET and HEAD are the origin's to jud
   CHECK(answer.status == 200);
   CHECK(answer.body == "made");
   CHECK(site.origin.last("/a").find("If-None-Match: *") != std::string::npos);
+}
+
+TEST_CASE("each site has rules of its own, and what is under the suffix none of theirs") {
+  Site site(1, [](Options& options) {
+    options.sites.push_back({"www.other.org", options.sites.front().origin});
+    options.sites.back().rules = rules::Options::site();
+    options.sites.back().rules->heuristic_min = 5min;
+  });
+  site.origin.set("/a", {.fields = "", .body = "abc"});
+  const auto ask = [&](const std::string& host) {
+    site.settle();
+    Client client(site.node->port());
+    client.send("GET /a HTTP/1.1\r\nHost: " + host + "\r\n\r\n");
+    return client.read_answer();
+  };
+  CHECK(ask("www.other.org").body == "abc");
+  CHECK(is_hit(ask("www.other.org")));
+  CHECK(ask("www.small.org").body == "abc");
+  CHECK_FALSE(is_hit(ask("www.small.org")));
+}
+
+TEST_CASE("whether an answer that may not be stored ends what was stored can be set (RFC 9111 §3)") {
+  Site site(1, [](Options& options) { options.site.newer_ends_stored = false; });
+  site.origin.set("/a", {.fields = "Cache-Control: max-age=300\r\n", .body = "old", .etag = "\"1\""});
+  CHECK(site.get("/a").body == "old");
+  site.origin.set("/a", {.fields = "Cache-Control: no-store\r\n", .body = "new", .etag = "\"2\""});
+  CHECK(site.get("/a", "Cache-Control: no-cache\r\n").body == "new");
+  CHECK(site.get("/a", kOnlyIfCached).body == "old");
+}
+
+TEST_CASE("a Range of what is not stored fetches the whole, or can be left to the origin (RFC 9110 §14.2)") {
+  for (const bool pass : {false, true}) {
+    CAPTURE(pass);
+    Site site(1, [&](Options& options) {
+      if (pass) options.site.range_on_miss = rules::RangeOnMiss::pass;
+    });
+    site.origin.set("/a", {.body = "0123456789", .ranges = true});
+    const Answer part = site.get("/a", "Range: bytes=4-\r\n");
+    CHECK(part.status == 206);
+    CHECK(part.body == "456789");
+    CHECK((site.origin.last("/a").find("Range: bytes=4-") != std::string::npos) == pass);
+    CHECK(is_hit(site.get("/a")) != pass);
+    // What is stored answers ranges itself.
+    site.get("/a");
+    const Answer again = site.get("/a", "Range: bytes=-1\r\n");
+    CHECK(is_hit(again));
+    CHECK(again.body == "9");
+  }
+}
+
+TEST_CASE("what has no validator is fetched plainly (RFC 9111 §4.3.1)") {
+  Site site;
+  site.origin.set("/a", {.fields = "Cache-Control: max-age=0, stale-if-error=60\r\n", .body = "one"});
+  CHECK(site.get("/a").body == "one");
+  site.origin.set("/a", {.fields = "Cache-Control: max-age=300\r\n", .body = "two"});
+  CHECK(site.get("/a", "If-None-Match: \"9\"\r\nRange: bytes=0-0\r\n").status == 206);
+  for (const char* condition : {"If-None-Match", "If-Modified-Since", "Range:"})
+    CHECK(site.origin.last("/a").find(condition) == std::string::npos);
+  CHECK(site.get("/a", kOnlyIfCached).body == "two");
+}
+
+TEST_CASE("a validation keeps the client's other fields, above all those that Vary names (RFC 9111 §4.3.1)") {
+  Site site;
+  site.origin.set("/a",
+                  {.fields = "Cache-Control: max-age=0\r\nVary: X-Kind\r\n", .body = "a", .etag = "\"1\""});
+  CHECK(site.get("/a", "X-Kind: 7\r\n").body == "a");
+  CHECK(site.get("/a", "X-Kind: 7\r\nX-Other: 8\r\nIf-None-Match: \"9\"\r\n").body == "a");
+  const std::string asked = site.origin.last("/a");
+  CHECK(asked.find("\r\nX-Kind: 7\r\n") != std::string::npos);
+  CHECK(asked.find("\r\nX-Other: 8\r\n") != std::string::npos);
+  CHECK(asked.find("\r\nIf-None-Match: \"1\"\r\n") != std::string::npos);
+}
+
+TEST_CASE("under a targeted field Age is still told, and counts (RFC 9213 §2.3)") {
+  Site site;
+  site.origin.set(
+      "/a",
+      {.fields = "CDN-Cache-Control: max-age=300\r\nCache-Control: no-store\r\nAge: 100\r\n", .body = "abc"});
+  CHECK(site.get("/a").field("Age") == "100");
+  const Answer hit = site.get("/a");
+  CHECK(is_hit(hit));
+  CHECK(std::stoi("0" + hit.field("Age")) >= 100);
+  site.origin.set("/b", {.fields = "CDN-Cache-Control: max-age=100\r\nAge: 100\r\n", .body = "abc"});
+  CHECK(site.get("/b").body == "abc");
+  CHECK_FALSE(is_hit(site.get("/b")));
+}
+
+TEST_CASE("an invalidation is done before the client has the answer that caused it (RFC 9111 §4.4)") {
+  Site site(2);
+  for (int i = 0; i < 50; ++i) {
+    CAPTURE(i);
+    site.origin.set("/a", {.body = "old"});
+    CHECK(site.get("/a").body == "old");
+    CHECK(is_hit(site.get("/a")));
+    site.origin.set("/a", {.body = "new"});
+    // Nothing is waited for: the next request may be another worker's.
+    Client poster(site.node->port()), reader(site.node->port());
+    poster.send(Site::request("POST", "/a", "Content-Length: 0\r\n"));
+    CHECK(poster.read_answer().status == 200);
+    reader.send(Site::request("GET", "/a"));
+    CHECK(reader.read_answer().body == "new");
+    CHECK(site.ask("POST", "/a", "Content-Length: 0\r\n").status == 200);
+  }
 }

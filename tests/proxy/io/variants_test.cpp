@@ -46,6 +46,16 @@ TEST_CASE("an index names the fields of Vary and the variants, oldest first (RFC
   CHECK(variants_in("Variants: 12, x, " + std::string(32, 'g') + "\r\n").empty());
 }
 
+TEST_CASE(
+    "with the index of a URL all that it lists is removed; what is no index lists nothing (RFC 9111 §4.4)") {
+  const Object index = index_of({hash(1), hash(2)}, 7);
+  CHECK(variants_of(&index) == Hashes{hash(1), hash(2)});
+  CHECK(variants_of(nullptr).empty());
+  Object other = index_of({hash(1)}, 7);
+  other.head.policy.set(rules::CachePolicy::kVariantIndex, false);
+  CHECK(variants_of(&other).empty());
+}
+
 TEST_CASE("of more variants than may be kept the oldest go; those of another generation all do") {
   const Object index = index_of({hash(1), hash(2), hash(3)}, 7);
   const VariantsKept fourth = with_variant(&index, 7, hash(4), 3);

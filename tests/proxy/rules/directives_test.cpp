@@ -211,3 +211,10 @@ TEST_CASE("request directives are read, unknown ones skipped (RFC 9111 §5.2.1)"
   CHECK(request("Cache-Control", "max-age=x, max-age=60").max_age == 0);
   CHECK(request("Cache-Control", "No-Cache").no_cache);
 }
+
+TEST_CASE("Pragma in a response means nothing (RFC 9111 §5.4)") {
+  const Field fields[] = {{"Pragma", "no-cache, no-store"}};
+  const ResponseDirectives directives = effective_directives(fields, Options::site().targeted_fields);
+  CHECK_FALSE(directives.no_cache);
+  CHECK_FALSE(directives.no_store);
+}

@@ -217,3 +217,15 @@ TEST_CASE("fresh means that the lifetime exceeds the age, strictly (RFC 9111 §4
   CHECK(decide_reuse(policy, {}, kReceived + 59999ms, site()).reuse == Reuse::fresh);
   CHECK(decide_reuse(policy, {}, kReceived + 60s, site()).reuse == Reuse::must_validate);
 }
+
+TEST_CASE("a lifetime that is given twice can be set to make a response stale (RFC 9111 §4.2.1)") {
+  Options options = site();
+  CHECK(options.repeated == Repeated::first);
+  options.repeated = Repeated::stale;
+  CHECK(lifetime({{"Cache-Control", "max-age=60, max-age=90"}, {"ETag", "x"}}, options) == 0s);
+  CHECK(lifetime({{"Cache-Control", "s-maxage=60"}, {"Cache-Control", "s-maxage=60"}, {"ETag", "x"}},
+                 options) == 0s);
+  CHECK(lifetime({{"Expires", date_text(60)}, {"Expires", date_text(90)}, {"ETag", "x"}}, options) == 0s);
+  CHECK(lifetime({{"Cache-Control", "max-age=60, s-maxage=90"}}, options) == 90s);
+  CHECK(lifetime({{"Cache-Control", "max-age=60"}, {"Expires", "0"}, {"Expires", "0"}}, options) == 60s);
+}

@@ -220,3 +220,13 @@ TEST_CASE("500, 502, 503 and 504 are failures, other statuses are answers (RFC 5
   for (const int status : {500, 502, 503, 504}) CHECK(failure_of(status) == OriginFailure::server_error);
   for (const int status : {200, 404, 501, 505, 599}) CHECK_FALSE(failure_of(status).has_value());
 }
+
+TEST_CASE("whether the author's windows count beside s-maxage can be set (RFC 9111 §5.2.2.10)") {
+  Options options = Options::site();
+  options.stale_beside_s_maxage = false;
+  const CachePolicy strict = policy_of("s-maxage=60, stale-while-revalidate=30, stale-if-error=30", options);
+  CHECK(decide_reuse(strict, {}, kReceived + 61s, options).reuse == Reuse::must_validate);
+  CHECK_FALSE(may_serve_on_error(strict, kReceived + 61s, OriginFailure::unreachable, options));
+  const CachePolicy other = policy_of("max-age=60, stale-while-revalidate=30", options);
+  CHECK(decide_reuse(other, {}, kReceived + 61s, options).reuse == Reuse::stale_while_revalidate);
+}
