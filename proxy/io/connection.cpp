@@ -11,7 +11,7 @@
 
 #include "base/check.h"
 #include "proxy/http/builder.h"
-#include "proxy/http/message.h"
+#include "proxy/http/chunked.h"
 
 namespace reef::proxy {
 namespace {
@@ -75,6 +75,18 @@ void write_head(Sink& out, const Reply& reply, std::optional<std::uint64_t> leng
   out.add("\r\n");
 }
 
+// What is there of a chunked body is malformed, wherever that begins.
+bool begins_badly(std::string_view bytes) {
+  http::ChunkedDecoder decoder;
+  while (!bytes.empty()) {
+    const http::ChunkedDecoder::Step step = decoder.next(bytes);
+    if (step.state == http::ChunkedDecoder::State::bad) return true;
+    if (step.state == http::ChunkedDecoder::State::done) return false;
+    bytes.remove_prefix(step.consumed);
+  }
+  return false;
+}
+
 struct StringSink {
   std::string text;
   void add(std::string_view more) { text.append(more); }
@@ -131,9 +143,7 @@ void Connection::on_deadline() {
       return refuse(408, "The request did not arrive in time.");
     case State::answering:
       if (body_unread() && !replied_) {
-        // A request body that does not go on; while there is some that was not taken yet, it is not the
-        // client who is late.
-        if (!input_.empty()) return set_deadline(context_.limits.idle_deadline);
+        if (!is_late_with_body()) return set_deadline(context_.limits.rate_window);
         context_.stats.cut_slow.add();
         return abort();
       }
@@ -149,6 +159,16 @@ void Connection::on_deadline() {
     case State::closed:
       return close();
   }
+}
+
+// Looked at once a window: a body may pause, but not drip. While there is some that was not taken yet, or the
+// client waits to be told to go on, it is not the client who is late.
+bool Connection::is_late_with_body() {
+  const std::uint64_t came = std::exchange(upload_came_, 0);
+  if (!input_.empty() || expects_continue_) return false;
+  return came <
+         std::max<std::uint64_t>(1, std::uint64_t{context_.limits.rate_min_bytes} *
+                                        static_cast<std::uint64_t>(context_.limits.rate_window.count()));
 }
 
 void Connection::close() {
@@ -198,7 +218,7 @@ void Connection::on_readable() {
     return consume(pending);
   }
   if (body_unread()) {
-    set_deadline(context_.limits.idle_deadline);
+    upload_came_ += got.bytes;
     context_.host.on_upload_data(*this);
   }
 }
@@ -238,13 +258,19 @@ bool Connection::take_request(std::string_view& bytes) {
     return false;
   }
   bytes.remove_prefix(parsed.consumed);
+  // What has come of the body already is looked at before anybody hears of the request.
+  if (parsed.framing.body == http::BodyKind::chunked && begins_badly(bytes)) {
+    refuse(http::status_of(http::BadMessage::chunk), http::to_text(http::BadMessage::chunk));
+    return false;
+  }
   begin_exchange();
   minor_version_ = parsed.head.minor_version;
   is_head_ = parsed.head.method == "HEAD";
   keep_alive_ = parsed.framing.keep_alive && !context_.draining;
   close_after_ = !keep_alive_;
   expects_continue_ = parsed.framing.expect_continue;
-  upload_taken_ = 0;
+  upload_taken_ = upload_came_ = 0;
+  upload_fault_.reset();
   RequestBody body;
   framing_.reset();
   if (parsed.framing.body == http::BodyKind::chunked) {
@@ -255,6 +281,7 @@ bool Connection::take_request(std::string_view& bytes) {
     body.present = true;
     body.length = parsed.framing.content_length;
   }
+  if (body.present) set_deadline(context_.limits.rate_window);
   context_.stats.requests.add();
   context_.host.on_request(*this, parsed.head, body);
   return true;
@@ -288,6 +315,11 @@ void Connection::interim(int status, std::string_view fields) {
 
 void Connection::reply(const Reply& reply) {
   if (state_ != State::answering || replied_) return;
+  if (upload_fault_) {
+    const http::BadMessage bad = *std::exchange(upload_fault_, std::nullopt);
+    close_after_ = true;
+    return context_.host.on_bad_request(*this, http::status_of(bad), http::to_text(bad));
+  }
   replied_ = true;
   const bool head_only = reply.head_only || is_head_;
   const bool sends_body = !head_only && !reply.no_content;
@@ -552,15 +584,20 @@ UploadSource::State Connection::Upload::read(std::span<std::byte> out, std::size
   const BodyFraming::Step step = self.framing_->read(self.input_, out);
   self.input_.erase(0, step.consumed);
   self.upload_taken_ += step.produced;
-  if (self.framing_->state() == BodyFraming::State::malformed ||
-      self.upload_taken_ > self.context_.limits.request_body_bytes_max) {
-    return State::broken;
-  }
+  if (self.framing_->state() == BodyFraming::State::malformed) return self.fault(http::BadMessage::chunk);
+  if (self.upload_taken_ > self.context_.limits.request_body_bytes_max)
+    return self.fault(http::BadMessage::body_too_large);
   if (!self.input_ended_) self.want_read(true);
   count = step.produced;
   if (count > 0) return State::ready;
   if (self.framing_->state() == BodyFraming::State::complete) return State::end;
-  return self.input_ended_ ? State::broken : State::wait;
+  return self.input_ended_ ? self.fault(http::BadMessage::body_too_short) : State::wait;
+}
+
+// The fetch breaks off, and what comes of that is answered by what the client did wrong.
+UploadSource::State Connection::fault(http::BadMessage bad) {
+  upload_fault_ = bad;
+  return UploadSource::State::broken;
 }
 
 }  // namespace reef::proxy

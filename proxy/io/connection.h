@@ -22,6 +22,7 @@
 
 #include "base/io/disk_pool.h"
 #include "base/io/event_loop.h"
+#include "proxy/http/message.h"
 #include "proxy/http/parser.h"
 #include "proxy/io/body_framing.h"
 #include "proxy/io/exchange.h"
@@ -138,6 +139,8 @@ class Connection final : public Exchange, public TimerWheel::Entry {
   void consume(std::string_view bytes);
   bool take_request(std::string_view& bytes);
   void begin_exchange();
+  [[nodiscard]] bool is_late_with_body();
+  [[nodiscard]] UploadSource::State fault(http::BadMessage bad);
   void refuse(int status, std::string_view why);
   void finish_answer();
   [[nodiscard]] bool body_unread() const {
@@ -175,6 +178,9 @@ class Connection final : public Exchange, public TimerWheel::Entry {
   http::HeadProgress progress_;  // in input_
   std::optional<BodyFraming> framing_;
   std::uint64_t upload_taken_ = 0;
+  std::uint64_t upload_came_ = 0;  // of the body's bytes, since its rate was looked at
+  std::optional<http::BadMessage>
+      upload_fault_;  // what the client did wrong: its answer, whatever came of it
   Upload upload_{*this};
   std::unique_ptr<Out> out_;
 };
