@@ -18,8 +18,9 @@ namespace {
 
 constexpr std::size_t kHeadOnStack = 8192;
 constexpr std::size_t kChunkMax = 256 << 10;
-// Writes of one turn: after that the other connections have theirs.
-constexpr int kRoundsMax = 8;
+// Of one connection in one turn, more or less: after that the others have theirs. A thousand readers that
+// come at once then keep a turn below some tens of milliseconds.
+constexpr std::size_t kTurnBytesMax = 128 << 10;
 
 std::string_view format_number(std::uint64_t value, std::array<char, 20>& buffer) {
   const auto end = std::to_chars(buffer.data(), buffer.data() + buffer.size(), value).ptr;
@@ -271,6 +272,7 @@ bool Connection::take_request(std::string_view& bytes) {
   expects_continue_ = parsed.framing.expect_continue;
   upload_taken_ = upload_came_ = 0;
   upload_fault_.reset();
+  upload_early_.reset();
   RequestBody body;
   framing_.reset();
   if (parsed.framing.body == http::BodyKind::chunked) {
@@ -392,7 +394,7 @@ void Connection::on_writable() { pump(); }
 // Sends until the socket takes no more, the body has no more yet, or the answer is out.
 void Connection::pump() {
   if (out_ == nullptr) return;
-  for (int round = 0; round < kRoundsMax; ++round) {
+  for (std::size_t written = 0; written < kTurnBytesMax;) {
     std::array<iovec, 10> pieces;
     std::size_t count = 0;
     switch (gather(pieces, count)) {
@@ -412,6 +414,7 @@ void Connection::pump() {
     if (result.state == IoState::closed) return close();
     const std::size_t taken = result.state == IoState::ok ? result.bytes : 0;
     sent(taken);
+    written += taken;
     if (taken < offered) return want_write(true);
   }
   want_write(true);
@@ -553,6 +556,7 @@ void Connection::sent(std::size_t bytes) {
 void Connection::finish_answer() {
   want_write(false);
   out_.reset();
+  upload_early_.reset();
   if (close_after_ || context_.draining) {
     // What the client still sends is read and dropped for a while: closing at once would reset the connection
     // and could take the answer with it.
@@ -572,23 +576,59 @@ void Connection::finish_answer() {
   consume(pending);
 }
 
+void Connection::say_continue() {
+  if (!expects_continue_ || !input_.empty() || replied_) return;
+  expects_continue_ = false;
+  interim(100, {});
+}
+
+// Takes up to `room` bytes of the body out of input_ and its framing.
+void Connection::unframe(std::size_t room) {
+  const std::size_t before = upload_early_->size();
+  upload_early_->resize(before + std::min(room, input_.size()));
+  const BodyFraming::Step step =
+      framing_->read(input_, std::as_writable_bytes(std::span(*upload_early_)).subspan(before));
+  upload_early_->resize(before + step.produced);
+  input_.erase(0, step.consumed);
+}
+
+bool Connection::Upload::is_ready() {
+  Connection& self = owner_;
+  if (!self.framing_ || self.state_ != Connection::State::answering) return true;
+  self.say_continue();
+  if (self.state_ != Connection::State::answering) return true;
+  if (self.upload_early_ == nullptr) self.upload_early_ = std::make_unique<std::string>();
+  const std::size_t wanted = self.context_.limits.buffer_bytes_max / 2;
+  self.unframe(wanted - std::min(wanted, self.upload_early_->size()));
+  if (!self.input_ended_) self.want_read(true);
+  const BodyFraming::State state = self.framing_->state();
+  // Nothing is sent of what cannot become whole.
+  if (state == BodyFraming::State::malformed || (state == BodyFraming::State::reading && self.input_ended_))
+    self.upload_early_->clear();
+  return state != BodyFraming::State::reading || self.input_ended_ || self.upload_early_->size() >= wanted;
+}
+
 UploadSource::State Connection::Upload::read(std::span<std::byte> out, std::size_t& count) {
   Connection& self = owner_;
   if (!self.framing_ || self.state_ != Connection::State::answering) return State::broken;
-  if (self.framing_->state() == BodyFraming::State::complete) return State::end;
-  if (self.expects_continue_ && self.input_.empty() && !self.replied_) {
-    self.expects_continue_ = false;
-    self.interim(100, {});
-    if (self.state_ != Connection::State::answering) return State::broken;
+  self.say_continue();
+  if (self.state_ != Connection::State::answering) return State::broken;
+  if (self.upload_early_ != nullptr) {
+    std::string& early = *self.upload_early_;
+    count = std::min(out.size(), early.size());
+    std::memcpy(out.data(), early.data(), count);
+    early.erase(0, count);
+    if (early.empty()) self.upload_early_.reset();
+  } else {
+    const BodyFraming::Step step = self.framing_->read(self.input_, out);
+    self.input_.erase(0, step.consumed);
+    count = step.produced;
   }
-  const BodyFraming::Step step = self.framing_->read(self.input_, out);
-  self.input_.erase(0, step.consumed);
-  self.upload_taken_ += step.produced;
+  self.upload_taken_ += count;
   if (self.framing_->state() == BodyFraming::State::malformed) return self.fault(http::BadMessage::chunk);
   if (self.upload_taken_ > self.context_.limits.request_body_bytes_max)
     return self.fault(http::BadMessage::body_too_large);
   if (!self.input_ended_) self.want_read(true);
-  count = step.produced;
   if (count > 0) return State::ready;
   if (self.framing_->state() == BodyFraming::State::complete) return State::end;
   return self.input_ended_ ? self.fault(http::BadMessage::body_too_short) : State::wait;

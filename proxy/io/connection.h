@@ -125,6 +125,7 @@ class Connection final : public Exchange, public TimerWheel::Entry {
    public:
     explicit Upload(Connection& owner) : owner_(owner) {}
     State read(std::span<std::byte> out, std::size_t& count) override;
+    [[nodiscard]] bool is_ready() override;
 
    private:
     Connection& owner_;
@@ -140,6 +141,8 @@ class Connection final : public Exchange, public TimerWheel::Entry {
   bool take_request(std::string_view& bytes);
   void begin_exchange();
   [[nodiscard]] bool is_late_with_body();
+  void say_continue();
+  void unframe(std::size_t room);
   [[nodiscard]] UploadSource::State fault(http::BadMessage bad);
   void refuse(int status, std::string_view why);
   void finish_answer();
@@ -180,7 +183,8 @@ class Connection final : public Exchange, public TimerWheel::Entry {
   std::uint64_t upload_taken_ = 0;
   std::uint64_t upload_came_ = 0;  // of the body's bytes, since its rate was looked at
   std::optional<http::BadMessage>
-      upload_fault_;  // what the client did wrong: its answer, whatever came of it
+      upload_fault_;                           // what the client did wrong: its answer, whatever came of it
+  std::unique_ptr<std::string> upload_early_;  // of the body, from before anybody wanted it
   Upload upload_{*this};
   std::unique_ptr<Out> out_;
 };

@@ -20,13 +20,13 @@ from reeflab.raw_origin import RawOrigin, fresh  # noqa: E402
 from reeflab.torture import MIB, SITE, Figures, Memory, add_arguments, coral, get, make_node  # noqa: E402
 
 ADDRESS = "127.0.0.32"
-STALL_S, HEAD_S = 2, 2
+STALL_S, HEAD_S = 2, 1
 TICKS_S = 2
 OBJECT_MAX = 4 * MIB
 MEMORY_GROWTH_MAX = 8 * MIB   # of any one case
 OK = "HTTP/1.1 200 OK\r\nCache-Control: max-age=3600\r\n"
 REFUSED, CUT = "refused", "cut"
-SLOW = "held|byte by byte|slower|switch of protocols"
+SLOW = "held|byte by byte|slower"
 
 
 def says(text, end="close"):

@@ -32,7 +32,8 @@ TEST_CASE("a chunked body that begins malformed is 400 before anything is forwar
 TEST_CASE("a chunked body that turns out malformed on its way is 400, and the fetch is cut") {
   Site site;
   Client client(site.node->port());
-  client.send(chunked_post("5\r\nhello\r\n"));
+  const std::string piece = "8000\r\n" + std::string(0x8000, 'x') + "\r\n";
+  client.send(chunked_post(piece + piece));
   for (int i = 0; i < 5000 && site.node->sum(&Stats::origin_fetches) == 0; ++i)
     std::this_thread::sleep_for(std::chrono::milliseconds(1));
   client.send("nonsense\r\n");
@@ -89,4 +90,39 @@ TEST_CASE("a Host that can be none is 400, whoever's name stands in it (RFC 9112
     CHECK(client.read_answer().status == 400);
   }
   CHECK(site.node->sum(&Stats::fills) == 0);
+}
+
+TEST_CASE("a client who sends a body slowly holds none of the origin's connections") {
+  Site site(1, [](Options& options) { options.origins.connections_max = 1; });
+  site.origin.set("/form", {});
+  Client slow(site.node->port());
+  slow.send(Site::request("POST", "/form", "Content-Length: 100\r\n", "x"));
+  Client slow_chunks(site.node->port());
+  slow_chunks.send(chunked_post("1\r\nx\r\n"));
+  Client waits(site.node->port());  // once told to go on, it sends nothing
+  waits.send(Site::request("POST", "/form", "Content-Length: 100\r\nExpect: 100-continue\r\n"));
+  while (waits.input().find("100 Continue\r\n\r\n") == std::string::npos) REQUIRE(waits.read_some());
+  for (int i = 0; i < 3; ++i) {
+    Client good(site.node->port());
+    good.send(Site::request("POST", "/form", "Content-Length: 4\r\n", "good"));
+    CHECK(good.read_answer().status == 200);
+  }
+  CHECK(site.node->sum(&Stats::origin_fetches) == 3);
+  slow.send(std::string(99, 'x'));
+  CHECK(slow.read_answer().status == 200);
+  slow_chunks.send("3\r\nyyy\r\n0\r\n\r\n");
+  CHECK(slow_chunks.read_answer().status == 200);
+}
+
+TEST_CASE("a long body begins to go out before all of it has come") {
+  Site site;
+  site.origin.set("/form", {});
+  const std::string body(1'000'000, 'x');
+  Client client(site.node->port());
+  client.send(Site::request("POST", "/form", "Content-Length: 1000000\r\n", body.substr(0, 900'000)));
+  for (int i = 0; i < 5000 && site.node->sum(&Stats::origin_fetches) == 0; ++i)
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  CHECK(site.node->sum(&Stats::origin_fetches) == 1);
+  client.send(body.substr(900'000));
+  CHECK(client.read_answer().status == 200);
 }
