@@ -21,6 +21,9 @@ constexpr std::size_t kChunkMax = 256 << 10;
 // Of one connection in one turn, more or less: after that the others have theirs. A thousand readers that
 // come at once then keep a turn below some tens of milliseconds.
 constexpr std::size_t kTurnBytesMax = 128 << 10;
+// Of an answer that does not leave in one write, at first: when the head of a fill comes, all who wait have
+// their first bytes before any has a second helping.
+constexpr std::size_t kFirstBytesMax = 16 << 10;
 
 std::string_view format_number(std::uint64_t value, std::array<char, 20>& buffer) {
   const auto end = std::to_chars(buffer.data(), buffer.data() + buffer.size(), value).ptr;
@@ -382,22 +385,23 @@ void Connection::reply(const Reply& reply) {
     out_->text.append(reply.text.substr(body_written));
   }
   if (whole) return want_write(true);
-  pump();
+  pump(kFirstBytesMax);
 }
 
 void Connection::body_grew() {
-  if (state_ == State::answering && replied_ && !writing_) pump();
+  if (state_ == State::answering && replied_ && !writing_) pump(kTurnBytesMax);
 }
 
-void Connection::on_writable() { pump(); }
+void Connection::on_writable() { pump(kTurnBytesMax); }
 
-// Sends until the socket takes no more, the body has no more yet, or the answer is out.
-void Connection::pump() {
+// Sends until the socket takes no more, the body has no more yet, the answer is out, or `most` bytes of it
+// are.
+void Connection::pump(std::size_t most) {
   if (out_ == nullptr) return;
-  for (std::size_t written = 0; written < kTurnBytesMax;) {
+  for (std::size_t written = 0; written < most;) {
     std::array<iovec, 10> pieces;
     std::size_t count = 0;
-    switch (gather(pieces, count)) {
+    switch (gather(most - written, pieces, count)) {
       case Gathered::finished:
         return finish_answer();
       case Gathered::nothing_yet:
@@ -420,7 +424,7 @@ void Connection::pump() {
   want_write(true);
 }
 
-Connection::Gathered Connection::gather(std::array<iovec, 10>& pieces, std::size_t& count) {
+Connection::Gathered Connection::gather(std::size_t most, std::array<iovec, 10>& pieces, std::size_t& count) {
   Out& out = *out_;
   if (out.text_at == out.text.size()) {
     out.text.clear();
@@ -453,6 +457,7 @@ Connection::Gathered Connection::gather(std::array<iovec, 10>& pieces, std::size
     out.text += std::exchange(out.multipart.end, {});
   }
   add_text();
+  limit = std::min(limit, out.at + most);
   std::uint64_t at = out.at;
   while (at < limit && count < pieces.size()) {
     const Piece piece =
@@ -523,7 +528,7 @@ void Connection::read_cold(const Piece& piece) {
         }
         self->out_->cold = bytes;
         self->out_->cold_at = self->out_->at;
-        self->pump();
+        self->pump(kTurnBytesMax);
       });
 }
 

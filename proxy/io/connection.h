@@ -150,9 +150,9 @@ class Connection final : public Exchange, public TimerWheel::Entry {
     return framing_.has_value() && framing_->state() != BodyFraming::State::complete;
   }
 
-  void pump();
+  void pump(std::size_t most);
   enum class Gathered : std::uint8_t { data, nothing_yet, finished, failed };
-  [[nodiscard]] Gathered gather(std::array<iovec, 10>& pieces, std::size_t& count);
+  [[nodiscard]] Gathered gather(std::size_t most, std::array<iovec, 10>& pieces, std::size_t& count);
   [[nodiscard]] Gathered gather_from_file(const Piece& piece, std::size_t limit, iovec& out);
   void read_cold(const Piece& piece);
   void begin_part();

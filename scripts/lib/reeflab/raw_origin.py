@@ -117,6 +117,7 @@ class RawOrigin:
         asyncio.run_coroutine_threadsafe(self._end(), self.loop).result(10)
         self.loop.call_soon_threadsafe(self.loop.stop)
         self.thread.join(10)
+        self.loop.close()
 
     def seen(self, path=None):
         """Requests so far, those of `path` only (query included) where given."""
