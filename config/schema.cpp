@@ -118,7 +118,8 @@ void add_proxy(std::vector<Setting>& out) {
   out.push_back(
       scalar(limits + "transfer_bytes_per_second_min", BytesType{0, kMiB},
              REEF_FIELD(proxy.limits.transfer_bytes_per_second_min),
-             "A client that takes fewer bytes a second while there are more for it is cut off. 0: never."));
+             "A client that takes fewer bytes a second while there are more for it, or sends fewer of a "
+             "request's body, is cut off. 0: only one that sends none at all."));
   out.push_back(scalar(limits + "transfer_window", SecondsType{Seconds(1), hours(1)},
                        REEF_FIELD(proxy.limits.transfer_window),
                        "The time that this rate is measured over."));

@@ -46,7 +46,11 @@ ChunkedDecoder::At ChunkedDecoder::on_byte(char c) noexcept {
       return c == '\n' ? At::size_first : At::bad;
     case At::trailer_start:
       if (c == '\r') return At::end_lf;
-      return is_token_char(c) && ++skipped_ <= limits_.trailer_bytes_max ? At::trailer : At::bad;
+      return is_token_char(c) && ++skipped_ <= limits_.trailer_bytes_max ? At::trailer_name : At::bad;
+    case At::trailer_name:
+      if (++skipped_ > limits_.trailer_bytes_max) return At::bad;
+      if (c == ':') return At::trailer;
+      return is_token_char(c) ? At::trailer_name : At::bad;
     case At::trailer:
       if (c == '\r') return At::trailer_lf;
       return is_text(c) && ++skipped_ <= limits_.trailer_bytes_max ? At::trailer : At::bad;

@@ -37,6 +37,7 @@ class ChunkedDecoder {
     data_cr,
     data_lf,
     trailer_start,
+    trailer_name,
     trailer,
     trailer_lf,
     end_lf,

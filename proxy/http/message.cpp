@@ -134,6 +134,10 @@ std::string_view to_text(BadMessage bad) {
       return "an expectation other than 100-continue";
     case BadMessage::chunk:
       return "malformed chunked body";
+    case BadMessage::body_too_short:
+      return "the body ended before its length";
+    case BadMessage::body_too_large:
+      return "the body is too large";
   }
   return "unknown";
 }
@@ -142,6 +146,8 @@ int status_of(BadMessage bad) {
   switch (bad) {
     case BadMessage::version:
       return 505;
+    case BadMessage::body_too_large:
+      return 413;
     case BadMessage::target_too_long:
       return 414;
     case BadMessage::head_too_large:

@@ -33,8 +33,10 @@ enum class BadMessage : std::uint8_t {
   transfer_encoding,  // anything but "chunked", once; of responses see check_response()
   length_and_chunked,
   chunked_in_1_0,
-  expectation,  // an Expect other than 100-continue: 417
-  chunk,        // bad chunked framing
+  expectation,     // an Expect other than 100-continue: 417
+  chunk,           // bad chunked framing
+  body_too_short,  // the client ended its side before the end of the body
+  body_too_large,  // 413
 };
 [[nodiscard]] std::string_view to_text(BadMessage bad);
 [[nodiscard]] int status_of(BadMessage bad);

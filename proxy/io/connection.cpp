@@ -11,15 +11,19 @@
 
 #include "base/check.h"
 #include "proxy/http/builder.h"
-#include "proxy/http/message.h"
+#include "proxy/http/chunked.h"
 
 namespace reef::proxy {
 namespace {
 
 constexpr std::size_t kHeadOnStack = 8192;
 constexpr std::size_t kChunkMax = 256 << 10;
-// Writes of one turn: after that the other connections have theirs.
-constexpr int kRoundsMax = 8;
+// Of one connection in one turn, more or less: after that the others have theirs. A thousand readers that
+// come at once then keep a turn below some tens of milliseconds.
+constexpr std::size_t kTurnBytesMax = 128 << 10;
+// Of an answer that does not leave in one write, at first: when the head of a fill comes, all who wait have
+// their first bytes before any has a second helping.
+constexpr std::size_t kFirstBytesMax = 16 << 10;
 
 std::string_view format_number(std::uint64_t value, std::array<char, 20>& buffer) {
   const auto end = std::to_chars(buffer.data(), buffer.data() + buffer.size(), value).ptr;
@@ -73,6 +77,18 @@ void write_head(Sink& out, const Reply& reply, std::optional<std::uint64_t> leng
     out.add("Connection: keep-alive\r\n");
   }
   out.add("\r\n");
+}
+
+// What is there of a chunked body is malformed, wherever that begins.
+bool begins_badly(std::string_view bytes) {
+  http::ChunkedDecoder decoder;
+  while (!bytes.empty()) {
+    const http::ChunkedDecoder::Step step = decoder.next(bytes);
+    if (step.state == http::ChunkedDecoder::State::bad) return true;
+    if (step.state == http::ChunkedDecoder::State::done) return false;
+    bytes.remove_prefix(step.consumed);
+  }
+  return false;
 }
 
 struct StringSink {
@@ -142,9 +158,7 @@ void Connection::on_deadline() {
       return refuse(408, "The request did not arrive in time.");
     case State::answering:
       if (body_unread() && !replied_) {
-        // A request body that does not go on; while there is some that was not taken yet, it is not the
-        // client who is late.
-        if (!input_.empty()) return set_deadline(context_.limits.idle_deadline);
+        if (!is_late_with_body()) return set_deadline(context_.limits.rate_window);
         context_.stats.cut_slow.add();
         return abort();
       }
@@ -160,6 +174,16 @@ void Connection::on_deadline() {
     case State::closed:
       return close();
   }
+}
+
+// Looked at once a window: a body may pause, but not drip. While there is some that was not taken yet, or the
+// client waits to be told to go on, it is not the client who is late.
+bool Connection::is_late_with_body() {
+  const std::uint64_t came = std::exchange(upload_came_, 0);
+  if (!input_.empty() || expects_continue_) return false;
+  return came <
+         std::max<std::uint64_t>(1, std::uint64_t{context_.limits.rate_min_bytes} *
+                                        static_cast<std::uint64_t>(context_.limits.rate_window.count()));
 }
 
 void Connection::close() {
@@ -209,7 +233,7 @@ void Connection::on_readable() {
     return consume(pending);
   }
   if (body_unread()) {
-    set_deadline(context_.limits.idle_deadline);
+    upload_came_ += got.bytes;
     context_.host.on_upload_data(*this);
   }
 }
@@ -249,6 +273,11 @@ bool Connection::take_request(std::string_view& bytes) {
     return false;
   }
   bytes.remove_prefix(parsed.consumed);
+  // What has come of the body already is looked at before anybody hears of the request.
+  if (parsed.framing.body == http::BodyKind::chunked && begins_badly(bytes)) {
+    refuse(http::status_of(http::BadMessage::chunk), http::to_text(http::BadMessage::chunk));
+    return false;
+  }
   begin_exchange();
   minor_version_ = parsed.head.minor_version;
   is_head_ = parsed.head.method == "HEAD";
@@ -256,7 +285,9 @@ bool Connection::take_request(std::string_view& bytes) {
   close_after_ = !keep_alive_;
   sends_no_more_ = !parsed.framing.keep_alive && bytes.empty();
   expects_continue_ = parsed.framing.expect_continue;
-  upload_taken_ = 0;
+  upload_taken_ = upload_came_ = 0;
+  upload_fault_.reset();
+  upload_early_.reset();
   RequestBody body;
   framing_.reset();
   if (parsed.framing.body == http::BodyKind::chunked) {
@@ -267,6 +298,7 @@ bool Connection::take_request(std::string_view& bytes) {
     body.present = true;
     body.length = parsed.framing.content_length;
   }
+  if (body.present) set_deadline(context_.limits.rate_window);
   context_.stats.requests.add();
   context_.host.on_request(*this, parsed.head, body);
   return true;
@@ -300,6 +332,11 @@ void Connection::interim(int status, std::string_view fields) {
 
 void Connection::reply(const Reply& reply) {
   if (state_ != State::answering || replied_) return;
+  if (upload_fault_) {
+    const http::BadMessage bad = *std::exchange(upload_fault_, std::nullopt);
+    close_after_ = true;
+    return context_.host.on_bad_request(*this, http::status_of(bad), http::to_text(bad));
+  }
   replied_ = true;
   const bool head_only = reply.head_only || is_head_;
   const bool sends_body = !head_only && !reply.no_content;
@@ -360,22 +397,23 @@ void Connection::reply(const Reply& reply) {
     out_->text.append(reply.text.substr(body_written));
   }
   if (whole) return want_write(true);
-  pump();
+  pump(kFirstBytesMax);
 }
 
 void Connection::body_grew() {
-  if (state_ == State::answering && replied_ && !writing_) pump();
+  if (state_ == State::answering && replied_ && !writing_) pump(kTurnBytesMax);
 }
 
-void Connection::on_writable() { pump(); }
+void Connection::on_writable() { pump(kTurnBytesMax); }
 
-// Sends until the socket takes no more, the body has no more yet, or the answer is out.
-void Connection::pump() {
+// Sends until the socket takes no more, the body has no more yet, the answer is out, or `most` bytes of it
+// are.
+void Connection::pump(std::size_t most) {
   if (out_ == nullptr) return;
-  for (int round = 0; round < kRoundsMax; ++round) {
+  for (std::size_t written = 0; written < most;) {
     std::array<iovec, 10> pieces;
     std::size_t count = 0;
-    switch (gather(pieces, count)) {
+    switch (gather(most - written, pieces, count)) {
       case Gathered::finished:
         return finish_answer();
       case Gathered::nothing_yet:
@@ -392,12 +430,13 @@ void Connection::pump() {
     if (result.state == IoState::closed) return close();
     const std::size_t taken = result.state == IoState::ok ? result.bytes : 0;
     sent(taken);
+    written += taken;
     if (taken < offered) return want_write(true);
   }
   want_write(true);
 }
 
-Connection::Gathered Connection::gather(std::array<iovec, 10>& pieces, std::size_t& count) {
+Connection::Gathered Connection::gather(std::size_t most, std::array<iovec, 10>& pieces, std::size_t& count) {
   Out& out = *out_;
   if (out.text_at == out.text.size()) {
     out.text.clear();
@@ -430,6 +469,7 @@ Connection::Gathered Connection::gather(std::array<iovec, 10>& pieces, std::size
     out.text += std::exchange(out.multipart.end, {});
   }
   add_text();
+  limit = std::min(limit, out.at + most);
   std::uint64_t at = out.at;
   while (at < limit && count < pieces.size()) {
     const Piece piece =
@@ -500,7 +540,7 @@ void Connection::read_cold(const Piece& piece) {
         }
         self->out_->cold = bytes;
         self->out_->cold_at = self->out_->at;
-        self->pump();
+        self->pump(kTurnBytesMax);
       });
 }
 
@@ -533,6 +573,7 @@ void Connection::sent(std::size_t bytes) {
 void Connection::finish_answer() {
   want_write(false);
   out_.reset();
+  upload_early_.reset();
   if (close_after_ || context_.draining) {
     // A client that asked for the end sends nothing after that request (RFC 9112 §9.6).
     if (input_ended_ || (sends_no_more_ && input_.empty() && !body_unread())) return close();
@@ -553,27 +594,68 @@ void Connection::finish_answer() {
   consume(pending);
 }
 
+void Connection::say_continue() {
+  if (!expects_continue_ || !input_.empty() || replied_) return;
+  expects_continue_ = false;
+  interim(100, {});
+}
+
+// Takes up to `room` bytes of the body out of input_ and its framing.
+void Connection::unframe(std::size_t room) {
+  const std::size_t before = upload_early_->size();
+  upload_early_->resize(before + std::min(room, input_.size()));
+  const BodyFraming::Step step =
+      framing_->read(input_, std::as_writable_bytes(std::span(*upload_early_)).subspan(before));
+  upload_early_->resize(before + step.produced);
+  input_.erase(0, step.consumed);
+}
+
+bool Connection::Upload::is_ready() {
+  Connection& self = owner_;
+  if (!self.framing_ || self.state_ != Connection::State::answering) return true;
+  self.say_continue();
+  if (self.state_ != Connection::State::answering) return true;
+  if (self.upload_early_ == nullptr) self.upload_early_ = std::make_unique<std::string>();
+  const std::size_t wanted = self.context_.limits.buffer_bytes_max / 2;
+  self.unframe(wanted - std::min(wanted, self.upload_early_->size()));
+  if (!self.input_ended_) self.want_read(true);
+  const BodyFraming::State state = self.framing_->state();
+  // Nothing is sent of what cannot become whole.
+  if (state == BodyFraming::State::malformed || (state == BodyFraming::State::reading && self.input_ended_))
+    self.upload_early_->clear();
+  return state != BodyFraming::State::reading || self.input_ended_ || self.upload_early_->size() >= wanted;
+}
+
 UploadSource::State Connection::Upload::read(std::span<std::byte> out, std::size_t& count) {
   Connection& self = owner_;
   if (!self.framing_ || self.state_ != Connection::State::answering) return State::broken;
-  if (self.framing_->state() == BodyFraming::State::complete) return State::end;
-  if (self.expects_continue_ && self.input_.empty() && !self.replied_) {
-    self.expects_continue_ = false;
-    self.interim(100, {});
-    if (self.state_ != Connection::State::answering) return State::broken;
+  self.say_continue();
+  if (self.state_ != Connection::State::answering) return State::broken;
+  if (self.upload_early_ != nullptr) {
+    std::string& early = *self.upload_early_;
+    count = std::min(out.size(), early.size());
+    std::memcpy(out.data(), early.data(), count);
+    early.erase(0, count);
+    if (early.empty()) self.upload_early_.reset();
+  } else {
+    const BodyFraming::Step step = self.framing_->read(self.input_, out);
+    self.input_.erase(0, step.consumed);
+    count = step.produced;
   }
-  const BodyFraming::Step step = self.framing_->read(self.input_, out);
-  self.input_.erase(0, step.consumed);
-  self.upload_taken_ += step.produced;
-  if (self.framing_->state() == BodyFraming::State::malformed ||
-      self.upload_taken_ > self.context_.limits.request_body_bytes_max) {
-    return State::broken;
-  }
+  self.upload_taken_ += count;
+  if (self.framing_->state() == BodyFraming::State::malformed) return self.fault(http::BadMessage::chunk);
+  if (self.upload_taken_ > self.context_.limits.request_body_bytes_max)
+    return self.fault(http::BadMessage::body_too_large);
   if (!self.input_ended_) self.want_read(true);
-  count = step.produced;
   if (count > 0) return State::ready;
   if (self.framing_->state() == BodyFraming::State::complete) return State::end;
-  return self.input_ended_ ? State::broken : State::wait;
+  return self.input_ended_ ? self.fault(http::BadMessage::body_too_short) : State::wait;
+}
+
+// The fetch breaks off, and what comes of that is answered by what the client did wrong.
+UploadSource::State Connection::fault(http::BadMessage bad) {
+  upload_fault_ = bad;
+  return UploadSource::State::broken;
 }
 
 }  // namespace reef::proxy

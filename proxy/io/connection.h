@@ -22,6 +22,7 @@
 
 #include "base/io/disk_pool.h"
 #include "base/io/event_loop.h"
+#include "proxy/http/message.h"
 #include "proxy/http/parser.h"
 #include "proxy/io/body_framing.h"
 #include "proxy/io/exchange.h"
@@ -126,6 +127,7 @@ class Connection final : public Exchange, public TimerWheel::Entry {
    public:
     explicit Upload(Connection& owner) : owner_(owner) {}
     State read(std::span<std::byte> out, std::size_t& count) override;
+    [[nodiscard]] bool is_ready() override;
 
    private:
     Connection& owner_;
@@ -140,15 +142,19 @@ class Connection final : public Exchange, public TimerWheel::Entry {
   void consume(std::string_view bytes);
   bool take_request(std::string_view& bytes);
   void begin_exchange();
+  [[nodiscard]] bool is_late_with_body();
+  void say_continue();
+  void unframe(std::size_t room);
+  [[nodiscard]] UploadSource::State fault(http::BadMessage bad);
   void refuse(int status, std::string_view why);
   void finish_answer();
   [[nodiscard]] bool body_unread() const {
     return framing_.has_value() && framing_->state() != BodyFraming::State::complete;
   }
 
-  void pump();
+  void pump(std::size_t most);
   enum class Gathered : std::uint8_t { data, nothing_yet, finished, failed };
-  [[nodiscard]] Gathered gather(std::array<iovec, 10>& pieces, std::size_t& count);
+  [[nodiscard]] Gathered gather(std::size_t most, std::array<iovec, 10>& pieces, std::size_t& count);
   [[nodiscard]] Gathered gather_from_file(const Piece& piece, std::size_t limit, iovec& out);
   void read_cold(const Piece& piece);
   void begin_part();
@@ -178,6 +184,10 @@ class Connection final : public Exchange, public TimerWheel::Entry {
   http::HeadProgress progress_;  // in input_
   std::optional<BodyFraming> framing_;
   std::uint64_t upload_taken_ = 0;
+  std::uint64_t upload_came_ = 0;  // of the body's bytes, since its rate was looked at
+  std::optional<http::BadMessage>
+      upload_fault_;                           // what the client did wrong: its answer, whatever came of it
+  std::unique_ptr<std::string> upload_early_;  // of the body, from before anybody wanted it
   Upload upload_{*this};
   std::unique_ptr<Out> out_;
 };

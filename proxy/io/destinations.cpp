@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "proxy/http/fields.h"
@@ -11,6 +12,30 @@ namespace reef::proxy {
 namespace {
 
 constexpr std::size_t kHostsMax = 4096;  // remembered host names; all are forgotten when they are more
+
+// uri-host [ ":" port ] (RFC 9110 §7.2, RFC 3986 §3.2.2); what is anything else is answered with 400
+// (RFC 9112 §3.2), whoever's name stands in it.
+bool is_host(std::string_view authority) {
+  const std::size_t colon = authority.rfind(':');
+  const bool bracketed = authority.starts_with('[');
+  const std::size_t literal_end = bracketed ? authority.find(']') : std::string_view::npos;
+  const bool has_port = colon != std::string_view::npos && (!bracketed || colon > literal_end);
+  const std::string_view port = has_port ? authority.substr(colon + 1) : std::string_view{};
+  std::string_view host = has_port ? authority.substr(0, colon) : authority;
+  if (!port.empty() && !http::is_digits(port)) return false;
+  if (bracketed) {
+    if (!host.ends_with(']')) return false;
+    host = host.substr(1, host.size() - 2);
+  }
+  constexpr std::string_view kMarks = "-._~%!$&'()*+,;=";
+  return std::all_of(host.begin(), host.end(), [&](char c) {
+    const char lower = http::to_lower(c);
+    // Names that are not ASCII have an answer of their own.
+    const bool plain =
+        (lower >= 'a' && lower <= 'z') || (c >= '0' && c <= '9') || static_cast<unsigned char>(c) >= 0x80;
+    return plain || (bracketed && c == ':') || kMarks.find(c) != std::string_view::npos;
+  });
+}
 
 }  // namespace
 
@@ -23,6 +48,7 @@ const Destinations::Host& Destinations::find(std::string_view authority) {
 }
 
 Destinations::Host Destinations::look_up(std::string_view authority) const {
+  if (!is_host(authority)) return {nullptr, 400, "The request names no host that there could be."};
   std::string name;
   for (const char c : authority.substr(0, authority.rfind(':'))) name.push_back(http::to_lower(c));
   if (name.ends_with('.')) name.pop_back();

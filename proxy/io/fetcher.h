@@ -41,6 +41,9 @@ class UploadSource {
   // Fills the front of `out`: `count` bytes with State::ready. wait: nothing now; Fetcher::resume_upload()
   // later.
   virtual State read(std::span<std::byte> out, std::size_t& count) = 0;
+  // Enough of it is here for a server to be asked: all of it, or as much as is kept beforehand, or it has
+  // turned out to be broken. A server's connection is not to wait for a client who sends slowly.
+  [[nodiscard]] virtual bool is_ready() { return true; }
 };
 
 // Receives a response. Calls come on the fetch's loop, never inside start() or cancel(), in this order: any

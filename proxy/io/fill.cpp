@@ -57,9 +57,16 @@ void Fill::start() {
   host_.stats().fills.add();
   if (cooperates()) {
     announce();
-  } else {
+  } else if (is_body_ready()) {
     ask_origin();
+  } else {
+    awaits_body_ = true;
   }
+}
+
+bool Fill::is_body_ready() const {
+  UploadSource* source = request_->has_body ? host_.upload_of(*request_) : nullptr;
+  return source == nullptr || source->is_ready();
 }
 
 // An origin's, at once to the client that caused the fetch (RFC 8297 §2): whether others may share what it
@@ -322,6 +329,11 @@ void Fill::fail(Failure failure) {
 void Fill::cancel() { fail({.status = 503, .why = "The client has gone.", .may_be_covered = false}); }
 
 void Fill::on_upload_data() {
+  if (awaits_body_) {
+    if (!is_body_ready()) return;
+    awaits_body_ = false;
+    return ask_origin();
+  }
   for (const auto& attempt : attempts_) host_.fetcher().resume_upload(attempt->fetch_);
 }
 

@@ -171,6 +171,7 @@ class Fill {
   void next_source();
   void ask_peer(std::size_t source);
   void ask_origin();
+  [[nodiscard]] bool is_body_ready() const;
   [[nodiscard]] FetchRequest peer_request(const Source& source) const;
   [[nodiscard]] FetchRequest origin_request(std::vector<Endpoint> addresses) const;
   void add_resume_fields(FetchRequest& request) const;
@@ -216,6 +217,7 @@ class Fill {
 
   bool announced_ = false;
   bool locating_ = false;
+  bool awaits_body_ = false;  // the request's, before the origin is asked
   bool origin_asked_ = false;
   bool unconditional_ = false;  // the origin confirmed what we do not have: asked again, for the whole
   bool origin_held_ = false;    // one of the origin's connections is ours

@@ -37,8 +37,10 @@ struct ClientLimits {
   std::chrono::seconds head_deadline{10};           // from the first byte of a request to the end of its head
   std::chrono::seconds idle_deadline{30};           // between requests
   std::chrono::seconds linger{2};                   // reading on after an answer that ends the connection
-  std::uint32_t rate_min_bytes = 1024;              // a client that takes fewer bytes a second ...
-  std::chrono::seconds rate_window{30};             // ... over this time, while there is more for it, is cut
+  // A client that takes fewer bytes a second over this time while there is more for it, or sends fewer of a
+  // body that we wait for, is cut.
+  std::uint32_t rate_min_bytes = 1024;
+  std::chrono::seconds rate_window{30};
 };
 
 struct OriginLimits {

@@ -48,11 +48,27 @@ TEST_CASE("a chunked body comes out whole, however it is cut (RFC 9112 §7.1)") 
 }
 
 TEST_CASE("malformed chunked framing is refused and never done") {
-  for (const std::string_view input :
-       {"\r\n", "g\r\n", " 4\r\nWiki\r\n", "4 \r\nWiki\r\n", "4\nWiki\r\n0\r\n\r\n", "4\r\nWikiX\r\n",
-        "4\r\nWiki\n0\r\n\r\n", "-1\r\n", "+4\r\nWiki\r\n", "0x4\r\nWiki\r\n", "8000000000000000\r\n",
-        "10000000000000004\r\nWiki\r\n", "4\rWiki", "0\r\n: x\r\n\r\n", "0\r\n folded\r\n\r\n", "0\n\n",
-        "4;a\nb\r\nWiki\r\n", ";\r\n"}) {
+  for (const std::string_view input : {"\r\n",
+                                       "g\r\n",
+                                       " 4\r\nWiki\r\n",
+                                       "4 \r\nWiki\r\n",
+                                       "4\nWiki\r\n0\r\n\r\n",
+                                       "4\r\nWikiX\r\n",
+                                       "4\r\nWiki\n0\r\n\r\n",
+                                       "-1\r\n",
+                                       "+4\r\nWiki\r\n",
+                                       "0x4\r\nWiki\r\n",
+                                       "8000000000000000\r\n",
+                                       "10000000000000004\r\nWiki\r\n",
+                                       "4\rWiki",
+                                       "0\r\n: x\r\n\r\n",
+                                       "0\r\n folded\r\n\r\n",
+                                       "0\r\nno colon\r\n\r\n",
+                                       "0\r\nA : b\r\n\r\n",
+                                       "0\r\nA\r\n\r\n",
+                                       "0\n\n",
+                                       "4;a\nb\r\nWiki\r\n",
+                                       ";\r\n"}) {
     CAPTURE(input);
     CHECK(decode(input, 1).state == State::bad);
     CHECK(decode(input, input.size()).state == State::bad);
