@@ -87,6 +87,11 @@ void add_proxy(std::vector<Setting>& out) {
   out.push_back(scalar(cache + "memory_spool_bytes_max", BytesType{0, kTiB},
                        REEF_FIELD(proxy.cache.memory_spool_bytes_max),
                        "Memory that takes the place of the disk for running fills while it refuses writes."));
+  out.push_back(scalar(cache + "admission", ChoiceType{{"popular", "all"}}, REEF_FIELD(proxy.cache.admission),
+                       "What is written to a disk that has no room left: what was asked for again, or all."));
+  out.push_back(scalar(cache + "write_delay", MillisecondsType{Milliseconds(0), minutes(1)},
+                       REEF_FIELD(proxy.cache.write_delay),
+                       "How long objects are gathered before they are written. A crash loses as much."));
   out.push_back(scalar(
       cache + "lifetime_floor", SecondsType{Seconds(0), hours(24)}, REEF_FIELD(proxy.cache.lifetime_floor),
       "Under Coralized names: the least lifetime of a response that says nothing about its freshness."));

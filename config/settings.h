@@ -88,6 +88,8 @@ struct CacheSettings {
   std::uint64_t object_bytes_max = 50 * kMiB;
   std::uint64_t small_body_bytes_max = 16 * kKiB;
   std::uint64_t memory_spool_bytes_max = 64 * kMiB;
+  std::string admission = "popular";  // or "all"
+  Milliseconds write_delay{1000};
   Seconds lifetime_floor{300};
   Seconds lifetime_ceiling{12 * 3600};
   Seconds stale_if_error{24 * 3600};

@@ -60,6 +60,10 @@ class Index {
  public:
   virtual ~Index() = default;
 
+  // False: we know nobody, and nobody has asked us for a long time, so that there is nobody to learn from and
+  // nobody to be told. A hint that may be a moment old; costs next to nothing.
+  [[nodiscard]] virtual bool has_others() const { return true; }
+
   // Says that we are about to fetch `key`, and learns who did so before: put and get in one traversal. A
   // second announcement by the same publisher, while the first lives, renews it and keeps its place in the
   // order; one that follows a put() (the object was had and lost) goes to the end.

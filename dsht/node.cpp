@@ -10,6 +10,9 @@ namespace {
 
 constexpr std::size_t kVotesMax = 16;
 constexpr Duration kTimeoutEstimateAge = std::chrono::seconds(1);
+// Who has not asked for so long counts no more as somebody who knows us: as long as a pointer lives that we
+// may have published for him.
+constexpr Duration kForgottenAfter = std::chrono::hours(1);
 constexpr Duration kPatienceSlack = std::chrono::milliseconds(10);
 
 MessageType reply_to(MessageType request) {
@@ -82,6 +85,10 @@ Node::Node(const NodeOptions& options, const Credentials& credentials, NetworkId
 void Node::take_actions(std::vector<Action>& out) {
   out.clear();
   out.swap(actions_);
+}
+
+bool Node::is_alone(TimePoint now) const {
+  return table_.size() == 0 && (!asked_at_ || now - *asked_at_ >= kForgottenAfter);
 }
 
 // ---- time
@@ -338,6 +345,7 @@ void Node::on_datagram(TimePoint now, const Endpoint& from, ByteView payload) {
   } else if (from.port == 0 || !rate_limit_.allow(now, from)) {
     counters_.rate_limited.add();
   } else {
+    asked_at_ = now;
     on_request(now, from, payload.size(), *message);
   }
   if (is_next_timer_ended_) prune_timers();

@@ -216,6 +216,8 @@ class Node {
   [[nodiscard]] ClusterStatus cluster(TimePoint now, Level level) const;  // 1 or 2
   [[nodiscard]] bool is_joined() const { return joined_; }
   [[nodiscard]] std::size_t contact_count() const { return table_.size(); }
+  // No contact, and nobody who knows us either: a leaf that cannot be dialled is no contact, but asks.
+  [[nodiscard]] bool is_alone(TimePoint now) const;
   // How most of those who answered us lately see us.
   [[nodiscard]] std::optional<Endpoint> observed() const;
   // That quantile (0 to 1) of the RTTs to our contacts of level 0; nullopt before there is one.
@@ -450,7 +452,8 @@ class Node {
   std::uint64_t last_sequence_ = 0;
   const std::uint64_t first_sequence_;
   const TimePoint started_at_;
-  double signatures_ = 0;  // that may still be made or checked now
+  std::optional<TimePoint> asked_at_;  // when somebody asked us last
+  double signatures_ = 0;              // that may still be made or checked now
   TimePoint signatures_at_{};
 
   std::unordered_map<std::uint64_t, Rpc> rpcs_;

@@ -186,6 +186,8 @@ proxy::StoreOptions store_options(const Settings& settings) {
   out.ram_object_bytes_max = cache.ram_object_bytes_max;
   out.small_body_bytes_max = cache.small_body_bytes_max;
   out.memory_spool_bytes_max = cache.memory_spool_bytes_max;
+  out.admission = cache.admission == "all" ? proxy::Admission::all : proxy::Admission::popular;
+  out.write_delay = cache.write_delay;
   return out;
 }
 

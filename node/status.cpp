@@ -84,6 +84,7 @@ Json store_json(const proxy::StoreStats& stats) {
           {"persisted", stats.persisted},
           {"persist_dropped", stats.persist_dropped},
           {"persist_failed", stats.persist_failed},
+          {"persist_forgone", stats.persist_forgone},
           {"evicted", stats.evicted},
           {"damaged", stats.damaged},
           {"orphans_removed", stats.orphans_removed},

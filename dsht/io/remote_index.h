@@ -32,6 +32,7 @@ class RemoteIndex : public Index {
   RemoteIndex(const RemoteIndex&) = delete;
   RemoteIndex& operator=(const RemoteIndex&) = delete;
 
+  [[nodiscard]] bool has_others() const override { return node_->has_others.load(std::memory_order_relaxed); }
   void announce(const Key& key, ByteView value, std::chrono::seconds ttl, Duration budget,
                 std::function<void(Announced)> done) override;
   void put(const Key& key, ByteView value, std::chrono::seconds ttl,

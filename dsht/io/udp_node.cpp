@@ -165,7 +165,7 @@ UdpNode::UdpNode(EventLoop& loop, DiskPool& disk, const Identity& identity, cons
       receiving_(std::make_unique<Receiving>()),
       sending_(std::make_unique<Sending>()),
       waiting_(std::make_unique<Waiting>()),
-      handle_(std::make_shared<Handle>(Handle{this})),
+      handle_(std::make_shared<Handle>(this)),
       timer_(loop, [this] { on_timer(); }),
       answer_timer_(loop, [this] { answer(); }),
       save_timer_(loop, [this] { save(); }) {}
@@ -299,6 +299,7 @@ void UdpNode::on_timer() {
 // Sends now, but calls back from a turn of its own: a callback must not run inside the call that caused it.
 void UdpNode::finish_turn() {
   send_actions();
+  handle_->has_others.store(!node_.is_alone(loop_.now()), std::memory_order_relaxed);
   if (!answers_.empty() && !answer_timer_.is_pending()) answer_timer_.start(Duration::zero());
   start_timer();
 }

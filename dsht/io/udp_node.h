@@ -4,6 +4,7 @@
 // inside the call that was given them; those still owed are dropped on destruction.
 #pragma once
 
+#include <atomic>
 #include <filesystem>
 #include <functional>
 #include <memory>
@@ -48,7 +49,9 @@ class UdpNode : public Index {
   // What others hold to reach the node from their own loops. The pointer is read on the control loop only,
   // and is null once the node is gone.
   struct Handle {
-    UdpNode* node = nullptr;
+    explicit Handle(UdpNode* self) : node(self) {}
+    UdpNode* node;
+    std::atomic<bool> has_others{false};  // Index::has_others(), readable from any thread
   };
 
   // `disk` writes the contacts; it and `loop` must outlive the node.
@@ -65,6 +68,9 @@ class UdpNode : public Index {
   // Once.
   void leave(std::function<void()> done);
 
+  [[nodiscard]] bool has_others() const override {
+    return handle_->has_others.load(std::memory_order_relaxed);
+  }
   void get(const Key& key, Duration budget, std::function<void(Found)> done) override;
   // The same for whoever chooses the levels, or wants to see the way (GetDone::steps).
   void get(const Key& key, Duration budget, const GetOptions& how, std::function<void(GetDone)> done);

@@ -23,7 +23,7 @@ Duration within(Duration value, milliseconds low, milliseconds high) {
 }  // namespace
 
 bool Fill::cooperates() const {
-  return !alone_ && stale_ == nullptr && host_.index() != nullptr &&
+  return !alone_ && stale_ == nullptr && host_.index() != nullptr && host_.index()->has_others() &&
          host_.options().peers.advertise.port != 0 && request_->to->mode == rules::Mode::coralized;
 }
 

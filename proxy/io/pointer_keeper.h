@@ -1,5 +1,6 @@
 // Keeps the index told of what this node holds: a pointer is put when an object is complete and again before
-// it ends, for as long as the object is kept and fresh. Belongs to one worker.
+// it ends, for as long as the object is kept and fresh. While there is nobody to be told, nothing is put; who
+// comes later is told then, of what is in memory still. Belongs to one worker.
 #pragma once
 
 #include <chrono>
@@ -7,6 +8,7 @@
 #include <map>
 #include <string>
 #include <unordered_map>
+#include <vector>
 
 #include "base/io/event_loop.h"
 #include "dsht/index.h"
@@ -34,8 +36,12 @@ class PointerKeeper {
     std::string key;
     std::string url;
     std::multimap<TimePoint, UrlHash>::iterator due;
+    bool told;
   };
+  void on_timer();
+  void tell_others();
   void renew_due();
+  void renew(const UrlHash& hash);
   void put(const std::string& url, std::chrono::seconds ttl);
   void arm();
 
@@ -47,6 +53,9 @@ class PointerKeeper {
   Stats& stats_;
   std::unordered_map<UrlHash, Held> held_;
   std::multimap<TimePoint, UrlHash> due_;
+  std::size_t untold_ = 0;        // of held_
+  std::vector<UrlHash> to_tell_;  // those of them whose turn has not come, once there are others
+  TimePoint tell_at_{};           // while there are untold ones: when to look for others, or to go on
   Timer timer_;
 };
 

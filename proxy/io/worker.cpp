@@ -216,6 +216,7 @@ class Worker::Impl final : public ConnectionHost {
     tick_.start(kTick);
     wheel_.advance([](TimerWheel::Entry& entry) { static_cast<Connection&>(entry).on_deadline(); });
     links_.retry();
+    parts_.store.write_due();
   }
 
   void end_drain() {

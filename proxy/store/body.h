@@ -69,6 +69,12 @@ class Body {
   [[nodiscard]] std::optional<std::uint64_t> expected_bytes() const { return expected_bytes_; }
   // Memory that this body holds, for the RAM tier's budget. The bytes of a file on disk do not count.
   [[nodiscard]] std::size_t ram_bytes() const;
+  // It was asked for again: by whoever serves it from memory, for whoever decides what is worth the disk.
+  // Any thread.
+  void note_reuse() const {
+    if (!was_reused()) reused_.store(true, std::memory_order_relaxed);  // no cache line is written in vain
+  }
+  [[nodiscard]] bool was_reused() const { return reused_.load(std::memory_order_relaxed); }
   // The file that holds the whole of it, or null.
   [[nodiscard]] const std::shared_ptr<SpoolFile>& file() const { return file_; }
 
@@ -91,6 +97,7 @@ class Body {
   void publish(std::uint64_t bytes, BodyState state);
 
   std::optional<std::uint64_t> expected_bytes_;
+  mutable std::atomic<bool> reused_{false};
   bool single_block_ = false;  // blocks_[0] holds all of it (announced length, or compacted)
   bool may_be_cold_ = false;
   std::size_t block_bytes_ = 0;  // size of the single block

@@ -50,7 +50,8 @@ Store::Core::Core(StoreOptions options, DiskPool& pool, EventLoop& home)
       home_(home),
       boot_(random_number()),
       hasher_(UrlHasher::with_random_secret()),
-      presence_(options_.directory.empty() ? 0 : options_.objects_expected) {}
+      presence_(options_.directory.empty() ? 0 : options_.objects_expected),
+      seen_(options_.directory.empty() ? 0 : options_.seen_max) {}
 
 Result<> Store::Core::open() {
   const Spool::Limits limits{.disk_bytes_max = options_.disk_bytes_max / 2,
@@ -170,10 +171,15 @@ bool Store::Core::is_over_budget() const {
 // With mutex_ held.
 void Store::Core::push(Op op) {
   op.sequence = next_sequence_++;
+  op.since_ns = steady_ns();
+  // What is to be gone must not come back after a crash, files of the spool take the room of running fills,
+  // and whoever waits for a fence waits for the disk.
+  const bool can_wait = (op.kind == Kind::put && !op.object->body->file()) || op.kind == Kind::head;
+  if (!can_wait) urgent_ = op.sequence;
   queued_body_bytes_ += op.body_bytes;
   queue_.push_back(std::move(op));
   queued_.store(queue_.size(), std::memory_order_relaxed);
-  kick();
+  kick_if_due();
 }
 
 // With mutex_ held; what it displaces is for the caller to destroy after the lock.
@@ -188,6 +194,26 @@ void Store::Core::push_erase(const UrlHash& hash, ObjectPtr& displaced) {
 void Store::Core::kick() {
   if (is_running_ || is_closing_) return;
   is_running_ = submit_job([this] { serve(); });
+}
+
+// With mutex_ held. Whether the queue is worth a transaction.
+bool Store::Core::is_due() const {
+  if (queue_.empty()) return false;
+  return queue_.front().sequence <= urgent_ ||
+         queue_.size() >= std::min(options_.batch_objects_max, options_.queue_objects_max / 2 + 1) ||
+         queued_body_bytes_ >= std::min(options_.batch_bytes_max, options_.queue_bytes_max / 2) ||
+         steady_ns() - queue_.front().since_ns >= std::chrono::nanoseconds(options_.write_delay).count();
+}
+
+// With mutex_ held.
+void Store::Core::kick_if_due() {
+  if (!is_running_ && is_due()) kick();
+}
+
+void Store::Core::write_due() {
+  if (queued_.load(std::memory_order_relaxed) == 0) return;
+  const std::lock_guard lock(mutex_);
+  kick_if_due();
 }
 
 void Store::Core::keep(ObjectPtr object) {
@@ -262,6 +288,7 @@ StoreStats Store::Core::stats() const {
           .persisted = read(persisted_),
           .persist_dropped = read(persist_dropped_),
           .persist_failed = read(persist_failed_),
+          .persist_forgone = read(persist_forgone_),
           .evicted = read(evicted_),
           .damaged = read(damaged_),
           .orphans_removed = read(orphans_removed_),

@@ -19,6 +19,7 @@
 #include "proxy/store/index.h"
 #include "proxy/store/object_files.h"
 #include "proxy/store/presence.h"
+#include "proxy/store/seen.h"
 #include "proxy/store/spool.h"
 #include "proxy/store/store.h"
 
@@ -40,6 +41,7 @@ class Store::Core : public std::enable_shared_from_this<Core> {
   void update_head(const UrlHash& hash, std::shared_ptr<const Object> object);
   [[nodiscard]] bool remove(const UrlHash& hash);
   void touch(const UrlHash& hash);
+  void write_due();
   [[nodiscard]] bool flush(EventLoop& loop, std::function<void()> done);
   [[nodiscard]] StoreStats stats() const;
 
@@ -47,11 +49,12 @@ class Store::Core : public std::enable_shared_from_this<Core> {
   using ObjectPtr = std::shared_ptr<const Object>;
   using Total = std::atomic<std::uint64_t>;
 
-  enum class Kind : std::uint8_t { put, head, erase, erase_damaged, fence };
+  enum class Kind : std::uint8_t { put, head, erase, erase_damaged, forgone, fence };
   struct Op {
     Kind kind = Kind::fence;
     UrlHash hash = {};
     std::uint64_t sequence = 0;
+    std::int64_t since_ns = 0;
     ObjectPtr object = {};            // put, head
     std::size_t body_bytes = 0;       // memory that it holds
     StoredId id = {};                 // erase_damaged: only this one
@@ -84,6 +87,8 @@ class Store::Core : public std::enable_shared_from_this<Core> {
   void push(Op op);
   void push_erase(const UrlHash& hash, ObjectPtr& displaced);
   void kick();
+  void kick_if_due();
+  [[nodiscard]] bool is_due() const;
   [[nodiscard]] bool is_pausing() const;
   [[nodiscard]] bool is_over_budget() const;
 
@@ -100,6 +105,9 @@ class Store::Core : public std::enable_shared_from_this<Core> {
   void write_batch();
   [[nodiscard]] std::vector<Op> take_batch(std::vector<UrlHash>& touched);
   void place(Op& op);
+  [[nodiscard]] bool is_crowded() const;
+  [[nodiscard]] bool is_admitted(const Op& op);
+  void forgo(Op& op);
   [[nodiscard]] Result<Changes> apply(const std::vector<Op>& batch, const std::vector<UrlHash>& touched);
   [[nodiscard]] Result<> apply_put(Index::Batch& txn, const Op& op, Changes& changes);
   [[nodiscard]] Result<> apply_head(Index::Batch& txn, const Op& op, Changes& changes);
@@ -132,6 +140,7 @@ class Store::Core : public std::enable_shared_from_this<Core> {
   std::vector<Op> retry_erases_;  // wait for the end of the pause
   std::set<StoredId> verified_;   // files of earlier starts whose digest was checked by this one
   std::uint64_t next_sequence_ = 1;
+  std::uint64_t urgent_ = 0;  // operations up to this one do not wait
   bool is_running_ = false;
   bool is_closing_ = false;
 
@@ -142,14 +151,16 @@ class Store::Core : public std::enable_shared_from_this<Core> {
 
   // Writer only.
   bool is_scanned_ = false;
+  Seen seen_;
   std::uint64_t next_serial_ = 1;
   std::int64_t index_charge_ = 0, file_charge_ = 0;
+  std::uint64_t map_full_at_ = ~std::uint64_t{0};  // the least charge at which the map was found full
 
   std::atomic<std::int64_t> pause_until_ns_{0};
   std::atomic<std::int64_t> last_warning_ns_{0};
   Total objects_{0}, disk_bytes_{0}, queued_{0};
   Total loads_{0}, load_hits_{0}, load_absent_{0}, load_refused_{0};
-  Total persisted_{0}, persist_dropped_{0}, persist_failed_{0};
+  Total persisted_{0}, persist_dropped_{0}, persist_failed_{0}, persist_forgone_{0};
   Total evicted_{0}, damaged_{0}, orphans_removed_{0}, io_errors_{0};
 };
 

@@ -48,7 +48,9 @@ const std::shared_ptr<const Object>* RamTier::find(const UrlHash& hash, std::str
   }
   stats_.hits.add();
   eviction_->use(table_[slot]);
-  return &entries_[table_[slot]].object;
+  const TierEntry& entry = entries_[table_[slot]];
+  entry.object->body->note_reuse();
+  return &entry.object;
 }
 
 void RamTier::index_entry(EntryNumber number) {

@@ -24,7 +24,7 @@ bool Store::Core::load(std::string url, const UrlHash& hash, EventLoop& loop,
   ObjectPtr known;
   if (index_ != nullptr) {
     const std::lock_guard lock(mutex_);
-    if (!queue_.empty()) kick();  // the pool may have refused the writer when the queue was filled
+    kick_if_due();  // the pool may have refused the writer when the queue was filled
     if (const auto found = pending_.find(hash); found != pending_.end()) {
       is_pending = true;
       if (found->second.object && found->second.object->head.url == url) known = found->second.object;

@@ -35,6 +35,8 @@ bool Store::remove(const UrlHash& hash) { return core_->remove(hash); }
 
 void Store::touch(const UrlHash& hash) { core_->touch(hash); }
 
+void Store::write_due() { core_->write_due(); }
+
 bool Store::flush(EventLoop& loop, std::function<void()> done) { return core_->flush(loop, std::move(done)); }
 
 StoreStats Store::stats() const { return core_->stats(); }

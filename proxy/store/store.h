@@ -22,6 +22,12 @@
 
 namespace reef::proxy {
 
+// What is written while the disk has no room left, so that each object takes the place of another.
+enum class Admission : std::uint8_t {
+  all,      // everything
+  popular,  // what was asked for again: while it waited to be written, or after it had been forgotten
+};
+
 struct StoreOptions {
   // Made when missing (its parent must exist). Empty: no disk tier at all; large bodies then spool to memory
   // within memory_spool_bytes_max.
@@ -33,9 +39,14 @@ struct StoreOptions {
   std::size_t small_body_bytes_max = 16u << 10;  // bodies up to this are in the index, longer ones in files
   // Memory that takes the place of spool files while the disk refuses writes, for all fills together.
   std::uint64_t memory_spool_bytes_max = 64ull << 20;
-  std::size_t queue_objects_max = 4096;         // waiting to be written; further ones stay in RAM only
+  Admission admission = Admission::popular;
+  std::size_t seen_max = 65536;  // remembered of those not admitted (4 bytes each)
+  // How long an object may wait for company: what is written together shares pages, a sync and a wake-up.
+  // What waits is lost by a crash; it is written earlier where a batch is full.
+  std::chrono::milliseconds write_delay{1000};
+  std::size_t queue_objects_max = 16384;        // waiting to be written; further ones stay in RAM only
   std::uint64_t queue_bytes_max = 64ull << 20;  // body memory held by that queue
-  std::size_t batch_objects_max = 256;          // per transaction (one disk sync)
+  std::size_t batch_objects_max = 1024;         // per transaction (one disk sync)
   std::uint64_t batch_bytes_max = 8ull << 20;
   // Bound of the index file (heads and small bodies), a part of disk_bytes_max; 0: half of it. The file grows
   // to what is needed and does not shrink; files of large bodies get the rest.
@@ -58,6 +69,7 @@ struct StoreStats {
   std::uint64_t persisted = 0;        // objects committed
   std::uint64_t persist_dropped = 0;  // queue full, closing, or pause after a failure
   std::uint64_t persist_failed = 0;   // the disk refused
+  std::uint64_t persist_forgone = 0;  // not admitted: asked for once, and the disk has no room left
   std::uint64_t evicted = 0;          // for the budget
   std::uint64_t damaged = 0;          // records or files that failed their checks and were dropped
   std::uint64_t orphans_removed = 0;  // files without a record, and left-over spool files
@@ -104,6 +116,10 @@ class Store {
   // Tells that an object was used in RAM, so that its copy on disk is not taken for unused. Cheap, lossy;
   // wire it to RamTier's `used` callback.
   void touch(const UrlHash& hash);
+
+  // Writes what has waited for `write_delay`. To be called about once a second by some thread: the store has
+  // no clock of its own. Cheap when there is nothing to do.
+  void write_due();
 
   // Runs `done` on `loop` after everything queued before has been written or dropped. False: overloaded.
   [[nodiscard]] bool flush(EventLoop& loop, std::function<void()> done);

@@ -18,6 +18,8 @@ constexpr int kAttemptsMax = 4;                   // of a batch that finds the m
 constexpr std::size_t kMapSlackBytes = 4u << 20;  // growth that lets an eviction through
 constexpr std::uint64_t kHeadroomShare =
     128;  // 1/128 of the budget is left for pages that the commit itself adds
+constexpr std::uint64_t kCrowdedShare =
+    16;  // with less than this part (1/16) of a budget left, the disk is full
 constexpr std::int64_t kMapFullShare = 8;  // a full map gives up this part (1/8) of its objects
 
 std::uint32_t unix_seconds() {
@@ -44,7 +46,7 @@ void Store::Core::serve() {
   while (true) {
     write_batch();
     const std::lock_guard lock(mutex_);
-    if (is_closing_ || queue_.empty()) {
+    if (is_closing_ || !is_due()) {
       is_running_ = false;
       return;
     }
@@ -100,12 +102,15 @@ std::vector<Store::Core::Op> Store::Core::take_batch(std::vector<UrlHash>& touch
 void Store::Core::write_batch() {
   std::vector<UrlHash> touched;
   std::vector<Op> batch = take_batch(touched);
+  const bool chooses = options_.admission == Admission::popular && is_crowded();
   for (Op& op : batch) {
+    if (op.kind == Kind::put && chooses && !is_admitted(op)) forgo(op);
     if (op.kind == Kind::put) place(op);
   }
   const bool is_needed =
-      !touched.empty() || is_over_budget() ||
-      std::any_of(batch.begin(), batch.end(), [](const Op& op) { return op.kind != Kind::fence; });
+      !touched.empty() || is_over_budget() || std::any_of(batch.begin(), batch.end(), [](const Op& op) {
+        return op.kind != Kind::fence && op.kind != Kind::forgone;
+      });
   if (is_needed) {
     auto changes = apply(batch, touched);
     for (int attempt = 1; !changes && is_map_full(changes.error()) && attempt < kAttemptsMax; ++attempt) {
@@ -119,10 +124,39 @@ void Store::Core::write_batch() {
       failed(batch, changes.error());
     }
   }
+  if (!is_needed) settle(batch);
   for (Op& op : batch) {
     if (op.kind != Kind::fence) continue;
     while (!op.loop->post(op.done)) std::this_thread::yield();
   }
+}
+
+// Nearly every object that is added takes the place of another. Eviction keeps the charge below the budget,
+// so "nearly full" is the state of a full disk.
+bool Store::Core::is_crowded() const {
+  const auto most = [](std::uint64_t bytes) {
+    return static_cast<std::int64_t>(bytes - bytes / kCrowdedShare);
+  };
+  const auto file_size = static_cast<std::int64_t>(index_->file_bytes());
+  return index_charge_ >= most(std::min(options_.index_bytes_max, map_full_at_)) ||
+         std::max(file_size, index_charge_) + file_charge_ >= most(options_.disk_bytes_max);
+}
+
+// One-time objects would push out what others will ask for again. What is in a file has been written already,
+// and the index of a URL's variants is what leads to them.
+bool Store::Core::is_admitted(const Op& op) {
+  const Object& object = *op.object;
+  if (object.body->file() || object.head.policy.has(rules::CachePolicy::kVariantIndex)) return true;
+  if (object.body->was_reused() || seen_.take(op.hash)) return true;
+  seen_.add(op.hash);
+  return false;
+}
+
+void Store::Core::forgo(Op& op) {
+  persist_forgone_.fetch_add(1, std::memory_order_relaxed);
+  presence_.subtract(op.hash);
+  // An older response of this URL must not come back from the disk later.
+  op.kind = may_have(op.hash) ? Kind::erase : Kind::forgone;
 }
 
 // Gives a put its id, its record and, for a long body, its file. What cannot be placed becomes an erase of
@@ -255,6 +289,7 @@ Result<> Store::Core::evict_to_budget(Index::Batch& txn, Changes& changes) {
 
 // Fragmentation, or heads larger than estimated: the map is full before the charge says so.
 bool Store::Core::make_room_in_map() {
+  map_full_at_ = std::min(map_full_at_, static_cast<std::uint64_t>(std::max<std::int64_t>(index_charge_, 0)));
   for (int attempt = 0; attempt < 2; ++attempt) {
     const auto evict_share = [this]() -> Result<Changes> {
       auto txn = index_->begin();

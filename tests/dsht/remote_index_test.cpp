@@ -285,6 +285,36 @@ TEST_CASE("a worker's index asks the node on the control loop and is answered on
   control_thread.join();
 }
 
+TEST_CASE("a worker's index says whether there are others: contacts, or somebody who asks") {
+  EventLoop loop;
+  DiskPool disk{1, 16};
+  UdpNode node(loop, disk, fresh_identity(), on_loopback());
+  REQUIRE(node.start().has_value());
+  RemoteIndex index(loop, node);
+  CHECK_FALSE(index.has_others());
+
+  const auto socket = bind_udp(Endpoint::parse("127.0.0.1:0").value(), false);
+  REQUIRE(socket.has_value());
+  sockaddr_storage to{};
+  const socklen_t size = node.bound().to(to);
+  Message message;
+  message.header.sender = fresh_identity().id();
+  message.body = Ping{};
+  const auto send = [&](NetworkId network) {
+    message.header.network = network;
+    const Bytes datagram = encode(message);
+    REQUIRE(::sendto(socket->get(), datagram.data(), datagram.size(), 0,
+                     reinterpret_cast<const sockaddr*>(&to), size) == static_cast<ssize_t>(datagram.size()));
+  };
+  // Of another network: nobody.
+  send(network_id_of({}) + 1);
+  turn_until(loop, [&] { return node.core().counters().datagrams_in.value() == 1; });
+  CHECK_FALSE(index.has_others());
+  send(network_id_of({}));
+  turn_until(loop, [&] { return index.has_others(); });
+  CHECK(node.contact_count() == 0);
+}
+
 TEST_CASE("a stuck control loop costs a call its budget, not more; a late answer finds nobody") {
   EventLoop control;  // not turned
   DiskPool disk{1, 16};

@@ -204,3 +204,15 @@ TEST_CASE("what a site says about caching reaches its rules, and only its") {
   CHECK(own.vary_names_max == 4);
   CHECK(own.targeted_fields == std::vector<std::string>{"My-Cache-Control"});
 }
+
+TEST_CASE("what is said of the disk reaches the store, and what is not is the store's own default") {
+  config::Settings settings;
+  const proxy::StoreOptions made = node::store_options(settings);
+  CHECK(made.admission == proxy::StoreOptions{}.admission);
+  CHECK(made.write_delay == proxy::StoreOptions{}.write_delay);
+  settings.proxy.cache.admission = "all";
+  settings.proxy.cache.write_delay = 7ms;
+  const proxy::StoreOptions changed = node::store_options(settings);
+  CHECK(changed.admission == proxy::Admission::all);
+  CHECK(changed.write_delay == 7ms);
+}

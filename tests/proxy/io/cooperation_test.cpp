@@ -71,6 +71,28 @@ TEST_CASE("a crowd at many nodes in the same instant costs the origin one fetch 
   for (int i = 0; i < 3; ++i) CHECK(origin.count("/" + std::to_string(i)) == 1);
 }
 
+TEST_CASE("a node that is alone does without the index, and tells whoever comes what it holds") {
+  TestOrigin origin;
+  for (const char* path : {"/a", "/b"})
+    origin.set(path, {.fields = "Cache-Control: max-age=300\r\n", .body = path});
+  IndexTable table;
+  table.has_others = false;
+  TestNode first(test_options(), 1, &table);
+  for (const char* path : {"/a", "/b"}) CHECK(fetch(first.port(), origin.port(), path).body == path);
+  CHECK(first.sum(&Stats::announces) == 0);
+  CHECK(first.sum(&Stats::pointers_put) == 0);
+  CHECK(table.all(key_of(url(origin, "/a"))).empty());
+
+  table.has_others = true;
+  for (int i = 0; i < 2000 && first.sum(&Stats::pointers_put) < 2; ++i) std::this_thread::sleep_for(5ms);
+  CHECK(first.sum(&Stats::pointers_put) == 2);
+  TestNode second(test_options(), 1, &table);
+  for (const char* path : {"/a", "/b"}) {
+    CHECK(fetch(second.port(), origin.port(), path).body == path);
+    CHECK(origin.count(path) == 1);
+  }
+}
+
 TEST_CASE("a node that is told not to cooperate asks the origin itself") {
   TestOrigin origin;
   origin.set("/a", {.body = "hello"});

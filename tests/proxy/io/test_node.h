@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cstring>
 #include <functional>
 #include <map>
@@ -29,6 +30,8 @@ namespace reef::proxy::test {
 // The table that all fake indexes of a test share: values in order of arrival. Any thread.
 class IndexTable {
  public:
+  std::atomic<bool> has_others{true};  // what the indexes say
+
   struct Entry {
     NodeId publisher;
     Bytes data;
@@ -66,6 +69,7 @@ class FakeIndex final : public dsht::Index {
  public:
   FakeIndex(EventLoop& loop, IndexTable& table, NodeId self) : loop_(loop), table_(table), self_(self) {}
   ~FakeIndex() override { *alive_ = false; }
+  [[nodiscard]] bool has_others() const override { return table_.has_others; }
 
   void announce(const Key& key, ByteView value, std::chrono::seconds, Duration,
                 std::function<void(dsht::Announced)> done) override {

@@ -153,6 +153,7 @@ inline StoreOptions options_in(const TempDir& dir) {
   StoreOptions options;
   options.directory = dir.sub("store");
   options.objects_expected = 10'000;
+  options.admission = Admission::all;  // most tests ask once
   return options;
 }
 

@@ -35,6 +35,18 @@ struct Tier {
   }
 };
 
+TEST_CASE("a second use is noted in the body, for whoever decides what is worth the disk") {
+  RamTier tier({});
+  const UrlHasher hasher = UrlHasher::with_random_secret();
+  const auto object =
+      std::make_shared<const Object>(Object{head_for("http://e/a"), Body::of(pattern(100, 1))});
+  const UrlHash hash = hasher("http://e/a");
+  tier.insert(hash, object);
+  CHECK_FALSE(object->body->was_reused());
+  REQUIRE(tier.find(hash, "http://e/a") != nullptr);
+  CHECK(object->body->was_reused());
+}
+
 TEST_CASE("the tier finds what was inserted, by URL and not by hash alone") {
   Tier t(1u << 20);
   t.insert("http://a/", 10);

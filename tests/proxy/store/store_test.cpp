@@ -172,6 +172,92 @@ TEST_CASE("an announced length over the object limit is refused at the start") {
   CHECK(refused.error().code == StoreError::too_large);
 }
 
+TEST_CASE("objects wait for company, and are written when they have waited, or are enough") {
+  const TempDir dir;
+  StoreOptions options = options_in(dir);
+  options.write_delay = std::chrono::hours(1);
+  SUBCASE("not before") {
+    StoreBox box(options);
+    box.flush();
+    box.put("http://e/a", pattern(100, 1));
+    CHECK(box->stats().queued == 1);
+    CHECK(box.load("http://e/a") != nullptr);  // it is found all the same
+    box->write_due();
+    CHECK(box->stats().persisted == 0);
+    box.flush();
+    CHECK(box->stats().persisted == 1);
+  }
+  SUBCASE("a batch is full") {
+    options.batch_objects_max = 3;
+    StoreBox box(options);
+    box.flush();
+    for (const char* url : {"http://e/a", "http://e/b"}) box.put(url, pattern(100, 1));
+    CHECK(box->stats().persisted == 0);
+    box.put("http://e/c", pattern(100, 1));
+    CHECK(box.wait_for([&] { return box->stats().persisted == 3; }));
+  }
+  SUBCASE("by their bytes") {
+    options.batch_bytes_max = 10'000;
+    StoreBox box(options);
+    box.flush();
+    box.put("http://e/a", pattern(12'000, 1));
+    CHECK(box.wait_for([&] { return box->stats().persisted == 1; }));
+  }
+  SUBCASE("they have waited") {
+    options.write_delay = std::chrono::milliseconds(20);
+    StoreBox box(options);
+    box.put("http://e/a", pattern(100, 1));
+    CHECK(box.wait_for([&] {
+      box->write_due();
+      return box->stats().persisted == 1;
+    }));
+  }
+  SUBCASE("what is removed goes at once, and takes with it what waits") {
+    StoreBox box(options);
+    box.flush();
+    box.put("http://e/a", pattern(100, 1));
+    box.put("http://e/b", pattern(100, 1));
+    CHECK(box.remove("http://e/a"));
+    CHECK(box.wait_for([&] { return box->stats().queued == 0 && box->stats().objects == 1; }));
+    CHECK(box.load("http://e/a") == nullptr);
+    CHECK(box.load("http://e/b") != nullptr);
+  }
+}
+
+TEST_CASE("a disk without room takes what was asked for again, and nothing else of what is small") {
+  const TempDir dir;
+  StoreOptions options = options_in(dir);
+  options.disk_bytes_max = 32u << 20;
+  options.index_bytes_max = 2u << 20;
+  options.admission = Admission::popular;
+  StoreBox box(options);
+  // While there is room all are written.
+  std::uint64_t count = 0;
+  for (; box->stats().persist_forgone == 0 && count < 10'000; ++count) {
+    box.put("http://e/" + std::to_string(count), pattern(1000, count));
+    if (count % 20 == 19) box.flush();
+  }
+  REQUIRE(box->stats().persist_forgone > 0);
+  CHECK(box->stats().persisted >= 500);
+
+  box.put("http://e/once", pattern(1000, 1));
+  box.flush();
+  CHECK_FALSE(box.may_have("http://e/once"));
+  CHECK(box.load("http://e/once") == nullptr);
+
+  box.put("http://e/once", pattern(1000, 2));  // asked for again, though it had been forgotten
+  box.put("http://e/at-once", pattern(1000, 3))->body->note_reuse();
+  box.put("http://e/large", pattern(1'200'000, 4));  // it is in a file already
+  box.flush();
+  for (const char* url : {"http://e/once", "http://e/at-once", "http://e/large"})
+    CHECK(box.load(url) != nullptr);
+
+  // What is forgone leaves nothing older behind.
+  box.put("http://e/at-once", pattern(1000, 5));
+  box.flush();
+  CHECK(box.load("http://e/at-once") == nullptr);
+}
+
 TEST_CASE("the disk budget is obeyed, the least recently used go first") {
   const TempDir dir;
   StoreOptions options = options_in(dir);
