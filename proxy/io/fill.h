@@ -202,8 +202,8 @@ class Fill {
   [[nodiscard]] std::uint64_t part_bytes() const;
   [[nodiscard]] std::optional<std::size_t> idle_source() const;
   void ask_for_parts();
-  [[nodiscard]] std::optional<PartPlan::Range> next_part(PartPlan::Owner owner);
-  [[nodiscard]] bool is_late(const Attempt& attempt, std::uint64_t left) const;
+  [[nodiscard]] std::optional<PartPlan::Range> next_part(PartPlan::Owner owner, const Source& source);
+  [[nodiscard]] bool is_late(const Attempt& attempt, std::uint64_t left, double patience) const;
   void free_late(const PartPlan::Claim& claim);
   void ask_part(std::size_t source, std::uint64_t first, std::uint64_t end);
   void ask_for_the_rest();
@@ -214,6 +214,7 @@ class Fill {
   [[nodiscard]] bool take_part(Attempt& attempt, ByteView bytes);
   [[nodiscard]] bool store_part(Attempt& attempt, std::uint64_t at, ByteView bytes);
   void on_part_end(Attempt& attempt, FetchEnd end, std::string_view detail);
+  void part_done(Attempt& attempt);
   void part_failed(Attempt& attempt);
   void give_up(Attempt& attempt);
   void absorb();

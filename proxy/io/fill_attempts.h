@@ -19,6 +19,7 @@ struct Fill::Source {
   bool doubtful = false;      // it failed somebody lately: only when nobody else is left
   bool unfit = false;         // it has shown that it brings no part of this body
   std::uint64_t brought = 0;  // bytes taken from it
+  double rate = 0;            // bytes a second of its last part, the wait for it included; 0: none yet
   [[nodiscard]] bool brings_parts() const { return !provisional && !doubtful && !unfit; }
 };
 

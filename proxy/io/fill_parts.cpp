@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <limits>
 #include <utility>
 
 #include "base/io/log.h"
@@ -20,8 +21,9 @@
 namespace reef::proxy {
 namespace {
 
-// What others could bring is late when it will take so long at the rate so far; judged from so much time on.
-constexpr std::chrono::seconds kLatePatience{2};
+// What others could bring is late when it will take so many seconds at the rate so far; judged from so much
+// time on.
+constexpr double kLatePatience = 2;
 constexpr std::chrono::seconds kJudgedAfter{1};
 // Less is not shared with a late source: a request of its own would cost more than it brings.
 constexpr std::uint64_t kSplitBytesMin = 128 << 10;
@@ -69,26 +71,29 @@ void Fill::ask_for_parts() {
       parts_ = std::make_unique<PartPlan>(*length_, received_, winner_);
       parts_->shorten(winner_, part_bytes());
     }
-    const auto part = next_part(last_attempt_ + 1);
+    const auto part = next_part(last_attempt_ + 1, sources_[*source]);
     if (!part) break;
     ask_part(*source, part->at, part->end);
   }
   if (parts_ != nullptr && attempts_.empty()) ask_for_the_rest();
 }
 
-// First what readers wait for, where its source is late; then what nobody was asked for, from the front; then
-// the most that a late source owes.
-std::optional<PartPlan::Range> Fill::next_part(PartPlan::Owner owner) {
-  const auto is_late_claim = [this](const PartPlan::Claim& claim) {
+// First what readers wait for, where its source takes twice as long for it as this one would; then what
+// nobody was asked for, from the front; then the most that a late source owes.
+std::optional<PartPlan::Range> Fill::next_part(PartPlan::Owner owner, const Source& source) {
+  const auto is_late_claim = [this](const PartPlan::Claim& claim, double patience) {
     const Attempt* attempt = find_attempt(claim.owner);
-    return !claim.left.empty() && attempt != nullptr && is_late(*attempt, claim.left.size());
+    return !claim.left.empty() && attempt != nullptr && is_late(*attempt, claim.left.size(), patience);
   };
+  const double for_a_part = source.rate > 0 ? static_cast<double>(part_bytes()) / source.rate
+                                            : std::numeric_limits<double>::infinity();
   std::optional<PartPlan::Claim> first, largest;
   for (const PartPlan::Claim& claim : parts_->claims()) {
     if (!claim.left.empty() && claim.left.at == parts_->prefix()) first = claim;
-    if (is_late_claim(claim) && (!largest || claim.left.size() > largest->left.size())) largest = claim;
+    if (is_late_claim(claim, kLatePatience) && (!largest || claim.left.size() > largest->left.size()))
+      largest = claim;
   }
-  if (first && is_late_claim(*first)) {
+  if (first && is_late_claim(*first, std::max(kLatePatience, 2 * for_a_part))) {
     free_late(*first);
   } else if (!parts_->missing() && largest) {
     free_late(*largest);
@@ -97,14 +102,16 @@ std::optional<PartPlan::Range> Fill::next_part(PartPlan::Owner owner) {
   return parts_->take(owner, part_bytes());
 }
 
-bool Fill::is_late(const Attempt& attempt, std::uint64_t left) const {
+// It is silent, or what is left will take it longer than `patience` seconds.
+bool Fill::is_late(const Attempt& attempt, std::uint64_t left, double patience) const {
   const TimePoint now = host_.loop().now();
-  if (now - attempt.last_sign_ >= host_.options().peers.silence_max) return true;
+  // A last sign at the beginning of time: a probe found it dead.
+  if (attempt.last_sign_ + host_.options().peers.silence_max <= now) return true;
   const TimePoint since = attempt.has_head_ ? attempt.head_at_ : attempt.started_;
   if (now - since < kJudgedAfter) return false;
   const double rate =
       static_cast<double>(attempt.brought_) / std::chrono::duration<double>(now - since).count();
-  return static_cast<double>(left) > rate * std::chrono::duration<double>(kLatePatience).count();
+  return static_cast<double>(left) > rate * patience;
 }
 
 void Fill::free_late(const PartPlan::Claim& claim) {
@@ -225,12 +232,7 @@ bool Fill::take_part(Attempt& attempt, ByteView bytes) {
     cut = !parts_->extend(attempt.number_, part_bytes());
   if (received_ > before) host_.on_fill_grew(*this);
   if (received_ < parts_->prefix() || parts_->is_whole()) absorber_.start(Duration::zero());
-  if (!cut) return true;
-  if (winner_ == attempt.number_) winner_ = 0;
-  parts_->release(attempt.number_);
-  drop(attempt);
-  ask_for_parts();
-  arm();
+  if (cut) part_done(attempt);
   return true;
 }
 
@@ -267,20 +269,26 @@ void Fill::count_brought(Attempt& attempt, std::uint64_t bytes) {
 
 void Fill::on_part_end(Attempt& attempt, FetchEnd why, std::string_view detail) {
   const auto left = parts_->claim(attempt.number_);
-  if (why == FetchEnd::complete && left && left->empty()) {
-    if (winner_ == attempt.number_) winner_ = 0;
-    parts_->release(attempt.number_);
-    drop(attempt);
-    if (received_ == *length_) return complete();
-    ask_for_parts();
-    return arm();
-  }
+  if (why == FetchEnd::complete && left && left->empty()) return part_done(attempt);
   log::debug("proxy", "part ended url={} from={} reason={} detail=\"{}\" at={}", request_->url,
              attempt.source_ ? to_string(sources_[*attempt.source_].peer) : request_->to->authority,
              to_text(why), detail, left ? left->at : 0);
   (attempt.source_ ? host_.stats().peer_failures : host_.stats().origin_failures).add();
   if (why != FetchEnd::refused_by_sink) note_fault(attempt, PeerFault::failed);
   part_failed(attempt);
+}
+
+void Fill::part_done(Attempt& attempt) {
+  if (attempt.source_) {
+    const std::chrono::duration<double> took = host_.loop().now() - attempt.started_;
+    sources_[*attempt.source_].rate = static_cast<double>(attempt.brought_) / std::max(took.count(), 0.001);
+  }
+  if (winner_ == attempt.number_) winner_ = 0;
+  parts_->release(attempt.number_);
+  drop(attempt);
+  if (received_ == *length_) return complete();
+  ask_for_parts();
+  arm();
 }
 
 // What it owed is asked of others.
