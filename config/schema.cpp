@@ -171,6 +171,21 @@ void add_proxy(std::vector<Setting>& out) {
   const std::string peer = "proxy.peer.";
   out.push_back(scalar(peer + "sources_max", IntegerType{1, 64}, REEF_FIELD(proxy.peer.sources_max),
                        "Other nodes considered for one fill."));
+  out.push_back(scalar(peer + "part_sources_max", IntegerType{1, 16}, REEF_FIELD(proxy.peer.part_sources_max),
+                       "Sources that bring parts of one long body at once; 1: never more than one."));
+  out.push_back(scalar(peer + "parts_min", BytesType{64 * kKiB, kTiB}, REEF_FIELD(proxy.peer.parts_min),
+                       "Shorter bodies come from one source."));
+  out.push_back(scalar(peer + "part_bytes_min", BytesType{4 * kKiB, kGiB},
+                       REEF_FIELD(proxy.peer.part_bytes_min),
+                       "A part is a source's share of what is missing, but at least this."));
+  out.push_back(scalar(peer + "part_bytes_max", BytesType{4 * kKiB, kGiB},
+                       REEF_FIELD(proxy.peer.part_bytes_max), "And at most this."));
+  out.push_back(scalar(peer + "avoid_failed", SecondsType{Seconds(0), hours(1)},
+                       REEF_FIELD(proxy.peer.avoid_failed),
+                       "A node that fell silent or broke off is asked last for so long."));
+  out.push_back(scalar(peer + "avoid_lying", SecondsType{Seconds(0), hours(24)},
+                       REEF_FIELD(proxy.peer.avoid_lying),
+                       "One that sent what it cannot be is not asked for so long."));
   out.push_back(scalar(
       peer + "hedge_delay_min", MillisecondsType{Milliseconds(1), minutes(1)},
       REEF_FIELD(proxy.peer.hedge_delay_min),

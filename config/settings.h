@@ -124,6 +124,12 @@ struct OriginSettings {
 
 struct PeerSettings {
   int sources_max = 8;
+  int part_sources_max = 4;
+  std::uint64_t parts_min = kMiB;
+  std::uint64_t part_bytes_min = 256 * kKiB;
+  std::uint64_t part_bytes_max = 2 * kMiB;
+  Seconds avoid_failed{30};
+  Seconds avoid_lying{600};
   Milliseconds hedge_delay_min{100};
   Milliseconds hedge_delay_max{500};
   Milliseconds silence_max{1'500};

@@ -61,6 +61,12 @@ proxy::PeerOptions peer_options(const Settings& settings) {
   out.hedge_delay_max = settings.proxy.peer.hedge_delay_max;
   out.silence_max = settings.proxy.peer.silence_max;
   out.sources_max = static_cast<std::size_t>(settings.proxy.peer.sources_max);
+  out.part_sources_max = static_cast<std::size_t>(settings.proxy.peer.part_sources_max);
+  out.parts_min = settings.proxy.peer.parts_min;
+  out.part_bytes_min = settings.proxy.peer.part_bytes_min;
+  out.part_bytes_max = settings.proxy.peer.part_bytes_max;
+  out.avoid_failed = settings.proxy.peer.avoid_failed;
+  out.avoid_lying = settings.proxy.peer.avoid_lying;
   return out;
 }
 

@@ -14,6 +14,7 @@
 #include "proxy/rules/storing.h"
 #include "proxy/rules/validation.h"
 #include "proxy/rules/vary.h"
+#include "proxy/store/error.h"
 
 namespace reef::proxy {
 namespace {
@@ -46,7 +47,8 @@ Fill::Fill(FillHost& host, FillId id, std::shared_ptr<const RequestInfo> request
       forward_(forward),
       conditional_(!alone && stale_ == nullptr && request_->to->mode == rules::Mode::site &&
                    !client_validators(request_->head().fields).empty()),
-      timer_(host.loop(), [this] { check_time(); }) {}
+      timer_(host.loop(), [this] { check_time(); }),
+      absorber_(host.loop(), [this] { absorb(); }) {}
 
 Fill::~Fill() {
   for (const auto& attempt : attempts_) host_.fetcher().cancel(attempt->fetch_);
@@ -79,7 +81,9 @@ void Fill::on_interim(Attempt& attempt, const http::ResponseHead& head) {
 }
 
 bool Fill::on_head(Attempt& attempt, const http::ResponseHead& head) {
-  if (ended_ || (winner_ != 0 && winner_ != attempt.number_)) return false;
+  if (ended_) return false;
+  if (attempt.is_part_) return on_part_head(attempt, head);
+  if (winner_ != 0 && winner_ != attempt.number_) return false;
   if (attempt.source_ && !is_from_peer(head, host_.options().peers))
     return false;  // it has nothing, or is no peer
   if (attempt.resuming_) return on_resumed_head(attempt, head);
@@ -91,7 +95,9 @@ bool Fill::on_peer_head(Attempt& attempt, const http::ResponseHead& head) {
   // A peer answers with what it stored; what we may not store ourselves we do not take from it.
   if (!received.storable) return false;
   source_ = SourceKind::peer;
-  return begin_body(attempt, std::move(received), true);
+  const bool begun = begin_body(attempt, std::move(received), true);
+  if (!ended_ && keep_promise(head)) ask_for_parts();
+  return begun;
 }
 
 bool Fill::on_origin_head(Attempt& attempt, const http::ResponseHead& head) {
@@ -121,7 +127,9 @@ bool Fill::on_origin_head(Attempt& attempt, const http::ResponseHead& head) {
     host_.mark_stale(*request_, *compared_);
   }
   const bool shared = received.storable && !alone_;
-  return begin_body(attempt, std::move(received), shared);
+  const bool begun = begin_body(attempt, std::move(received), shared);
+  ask_for_parts();
+  return begun;
 }
 
 // The rest of a body, or all of it again from a source that knows no ranges. Only ever bytes of the same
@@ -133,9 +141,13 @@ bool Fill::on_resumed_head(Attempt& attempt, const http::ResponseHead& head) {
     return false;
   }
   winner_ = attempt.number_;
-  skip_ = found.skip;
+  attempt.has_head_ = true;
+  attempt.head_at_ = host_.loop().now();
+  attempt.skip_ = found.skip;
+  attempt.answer_end_ = length_.value_or(0);
   drop_all_but(&attempt);
   host_.stats().fills_resumed.add();
+  ask_for_parts();
   return true;
 }
 
@@ -151,9 +163,15 @@ bool Fill::begin_body(Attempt& attempt, Received received, bool shared) {
     return true;
   }
   winner_ = attempt.number_;
+  for (const auto& other : attempts_) {
+    if (other->hedged_ && other.get() != &attempt && other->source_) sources_[*other->source_].unfit = true;
+  }
   drop_all_but(&attempt);
   writer_ = std::move(*writer);
   length_ = length;
+  attempt.has_head_ = true;
+  attempt.head_at_ = host_.loop().now();
+  attempt.answer_end_ = length.value_or(0);
   auto published = std::make_shared<FillHead>();
   published->head = std::move(received.head);
   published->vary_names = std::move(received.vary_names);
@@ -185,17 +203,18 @@ bool Fill::begin_body(Attempt& attempt, Received received, bool shared) {
 
 bool Fill::on_body(Attempt& attempt, ByteView bytes) {
   if (ended_) return true;  // what is left of an answer that nobody needs
-  if (attempt.number_ != winner_ || writer_ == nullptr) return false;
+  if (!attempt.has_head_ || writer_ == nullptr) return false;
   (attempt.source_ ? host_.stats().peer_bytes : host_.stats().origin_bytes).add(bytes.size());
-  if (skip_ > 0) {
-    const auto skipped = static_cast<std::size_t>(std::min<std::uint64_t>(skip_, bytes.size()));
-    skip_ -= skipped;
+  if (attempt.skip_ > 0) {
+    const auto skipped = static_cast<std::size_t>(std::min<std::uint64_t>(attempt.skip_, bytes.size()));
+    attempt.skip_ -= skipped;
     bytes = bytes.subspan(skipped);
     if (bytes.empty()) return true;
   }
+  if (parts_ != nullptr) return take_part(attempt, bytes);
+  count_brought(attempt, bytes.size());
   if (auto added = writer_->append(bytes); !added) {
-    log::debug("proxy", "body refused url={} reason=\"{}\"", request_->url, added.error().message());
-    fail({502, "The object is too large for this proxy."});
+    body_refused(added.error());
     return false;
   }
   received_ += bytes.size();
@@ -209,7 +228,8 @@ void Fill::on_end(Attempt& attempt, FetchEnd why, std::string_view detail) {
     host_.release_origin(*this);
   }
   if (ended_) return;
-  if (winner_ == attempt.number_ && why == FetchEnd::complete && writer_ != nullptr && skip_ == 0 &&
+  if (parts_ != nullptr) return on_part_end(attempt, why, detail);
+  if (winner_ == attempt.number_ && why == FetchEnd::complete && writer_ != nullptr && attempt.skip_ == 0 &&
       (!length_ || received_ == *length_)) {
     return complete();
   }
@@ -218,6 +238,7 @@ void Fill::on_end(Attempt& attempt, FetchEnd why, std::string_view detail) {
              to_text(why), detail, received_);
   if (attempt.source_) {
     host_.stats().peer_failures.add();
+    if (why != FetchEnd::refused_by_sink) note_fault(attempt, PeerFault::failed);
     return attempt_failed(attempt);
   }
   host_.stats().origin_failures.add();
@@ -227,13 +248,28 @@ void Fill::on_end(Attempt& attempt, FetchEnd why, std::string_view detail) {
   fail({failure.status, failure.why, host_.options().origins.negative_ttl});
 }
 
+// The writer takes no more: nothing that is under way can become whole.
+void Fill::body_refused(const Error& error) {
+  log::debug("proxy", "body refused url={} reason=\"{}\"", request_->url, error.message());
+  if (error.code != StoreError::digest_mismatch)
+    return fail({502, "The object is too large for this proxy."});
+  // Whose bytes were wrong cannot be told: nobody who brought some is asked again soon.
+  for (const Source& source : sources_) {
+    if (source.brought == 0) continue;
+    host_.stats().peer_lies.add();
+    host_.peers().note(source.peer, PeerFault::lied, host_.loop().now());
+  }
+  fail({502, "The transfer brought other bytes than were promised."});
+}
+
 void Fill::complete() {
+  count_sources();
   FillResult result;
   result.source = source_;
   result.forward = forward_;
   result.origin_status = source_ == SourceKind::origin ? head_->head.status : 0;
   const bool shared = head_->shared && !forgotten_;
-  auto object = writer_->finish(head_->head, std::nullopt, shared);
+  auto object = writer_->finish(head_->head, shared);
   writer_.reset();
   if (!object) {
     result.why = "The transfer broke off.";
@@ -340,6 +376,7 @@ void Fill::on_upload_data() {
 void Fill::end(FillResult result) {
   if (std::exchange(ended_, true)) return;
   timer_.stop();
+  absorber_.stop();
   if (announced_ && host_.index() != nullptr) host_.index()->withdraw(host_.key_of(request_->plain_url));
   drop_all_but(nullptr);
   host_.on_fill_end(*this, std::move(result));

@@ -15,7 +15,11 @@
 // The order of announcements is total and a node fetches only from those before it, so fetches make no
 // cycles; where two index nodes saw different orders, the lower endpoint wins (on_peer_waits()). A peer that
 // holds our request because its own fill has no head yet says so at once (102), and one that falls silent is
-// probed, so that a dead peer is told from a slow origin. Belongs to its owner worker's loop.
+// probed, so that a dead peer is told from a slow origin.
+//
+// A long body comes in parts from several complete copies at once, as soon as a head told its length and its
+// strong ETag (fill_parts.cpp). The source whose head that was streams on until it meets a part that is here
+// or asked for elsewhere. Belongs to its owner worker's loop.
 #pragma once
 
 #include <memory>
@@ -28,6 +32,8 @@
 #include "dsht/index.h"
 #include "proxy/io/fetcher.h"
 #include "proxy/io/options.h"
+#include "proxy/io/part_plan.h"
+#include "proxy/io/peer_record.h"
 #include "proxy/io/request_info.h"
 #include "proxy/io/stats.h"
 #include "proxy/store/store.h"
@@ -120,6 +126,7 @@ class FillHost {
   [[nodiscard]] virtual Key key_of(std::string_view url) const = 0;
   [[nodiscard]] virtual Duration index_budget() const = 0;
   [[nodiscard]] virtual bool permits_peer(const Endpoint& peer) const = 0;
+  [[nodiscard]] virtual PeerRecord& peers() = 0;
   // The body of `request`, where this worker has its client; null when that is gone.
   [[nodiscard]] virtual UploadSource* upload_of(const RequestInfo& request) = 0;
 };
@@ -143,6 +150,10 @@ class Fill {
   [[nodiscard]] const std::shared_ptr<const Object>& validated() const { return stale_; }
   [[nodiscard]] const std::shared_ptr<const FillHead>& head() const { return head_; }
 
+  // The first `end` bytes of its body are here.
+  [[nodiscard]] bool has_bytes(std::uint64_t end) const {
+    return head_ != nullptr && head_->body->progress().bytes >= end;
+  }
   // A peer asks to follow this fill, which has no head yet. False: it must not, because we are about to wait
   // for it.
   [[nodiscard]] bool on_peer_waits(const std::optional<Endpoint>& peer);
@@ -175,6 +186,7 @@ class Fill {
   [[nodiscard]] FetchRequest peer_request(const Source& source) const;
   [[nodiscard]] FetchRequest origin_request(std::vector<Endpoint> addresses) const;
   void add_resume_fields(FetchRequest& request) const;
+  void on_renewed(const dsht::Announced& answer);
 
   void on_interim(Attempt& attempt, const http::ResponseHead& head);
   [[nodiscard]] bool on_head(Attempt& attempt, const http::ResponseHead& head);
@@ -186,7 +198,33 @@ class Fill {
   void on_end(Attempt& attempt, FetchEnd end, std::string_view detail);
   void on_probe(std::uint64_t attempt, bool lives);
 
+  // In parts: fill_parts.cpp.
+  [[nodiscard]] bool may_take_parts() const;
+  [[nodiscard]] std::uint64_t part_bytes() const;
+  [[nodiscard]] std::optional<std::size_t> idle_source() const;
+  void ask_for_parts();
+  [[nodiscard]] std::optional<PartPlan::Range> next_part(PartPlan::Owner owner, const Source& source);
+  [[nodiscard]] bool is_late(const Attempt& attempt, std::uint64_t left, double patience) const;
+  void free_late(const PartPlan::Claim& claim);
+  void ask_part(std::size_t source, std::uint64_t first, std::uint64_t end);
+  void ask_for_the_rest();
+  void ask_origin_for_part(std::vector<Endpoint> addresses);
+  void add_part_fields(FetchRequest& request, std::uint64_t first, std::uint64_t end) const;
+  [[nodiscard]] bool on_part_head(Attempt& attempt, const http::ResponseHead& head);
+  [[nodiscard]] bool keep_promise(const http::ResponseHead& head);
+  [[nodiscard]] bool take_part(Attempt& attempt, ByteView bytes);
+  [[nodiscard]] bool store_part(Attempt& attempt, std::uint64_t at, ByteView bytes);
+  void on_part_end(Attempt& attempt, FetchEnd end, std::string_view detail);
+  void part_done(Attempt& attempt);
+  void part_failed(Attempt& attempt);
+  void give_up(Attempt& attempt);
+  void absorb();
+  void body_refused(const Error& error);
+  void count_brought(Attempt& attempt, std::uint64_t bytes);
+  void count_sources();
+
   void attempt_failed(Attempt& attempt);
+  void note_fault(const Attempt& attempt, PeerFault fault);
   void drop(Attempt& attempt);
   void drop_all_but(const Attempt* kept);
   void complete();
@@ -231,14 +269,17 @@ class Fill {
   std::uint64_t winner_ = 0;  // the attempt whose body we take; 0: none
 
   std::unique_ptr<BodyWriter> writer_;
-  std::uint64_t received_ = 0;  // bytes of the body so far
-  std::uint64_t skip_ = 0;      // bytes of a repeated body that we have already
+  std::uint64_t received_ = 0;        // bytes of the body so far, without a gap
+  std::uint64_t origin_brought_ = 0;  // of all bytes taken
+  std::unique_ptr<PartPlan> parts_;   // null: everything comes from the winner
+  bool in_order_ = false;  // there is no room for what comes out of order: parts come one after the other
   int resumes_ = 0;
   bool changed_ = false;  // the origin no longer has the response that we began with
   std::optional<std::uint64_t> length_;
   std::shared_ptr<const FillHead> head_;
   SourceKind source_ = SourceKind::origin;
   Timer timer_;
+  Timer absorber_;
 };
 
 }  // namespace reef::proxy

@@ -16,6 +16,11 @@ struct Fill::Source {
   std::optional<Duration> rtt;
   bool provisional = false;  // still fetching when it said so
   bool tried = false;
+  bool doubtful = false;      // it failed somebody lately: only when nobody else is left
+  bool unfit = false;         // it has shown that it brings no part of this body
+  std::uint64_t brought = 0;  // bytes taken from it
+  double rate = 0;            // bytes a second of its last part, the wait for it included; 0: none yet
+  [[nodiscard]] bool brings_parts() const { return !provisional && !doubtful && !unfit; }
 };
 
 // One request of ours for this object, to a peer or the origin.
@@ -49,9 +54,15 @@ class Fill::Attempt final : public FetchSink {
   FetchId fetch_ = FetchId::none;
   const TimePoint started_;
   TimePoint last_sign_;
-  bool held_ = false;      // the peer has said that it runs the fill itself
-  bool hedged_ = false;    // another was asked because this one was silent
-  bool resuming_ = false;  // asked for the rest of a body
+  bool held_ = false;             // the peer has said that it runs the fill itself
+  bool hedged_ = false;           // another was asked because this one was silent
+  bool resuming_ = false;         // asked for the rest of a body
+  bool is_part_ = false;          // asked for a part of one
+  bool has_head_ = false;         // its answer is being taken ...
+  TimePoint head_at_{};           // ... since then
+  std::uint64_t skip_ = 0;        // bytes of its answer that we have already
+  std::uint64_t answer_end_ = 0;  // where in the body its answer ends
+  std::uint64_t brought_ = 0;     // bytes taken from it
   std::unique_ptr<Probe> probe_;
 };
 

@@ -15,6 +15,7 @@ namespace reef::proxy {
 namespace {
 
 constexpr std::size_t kPeersAtOnce = 3;  // asked at once while their answers are awaited
+constexpr std::chrono::milliseconds kLookAgain{250};
 
 Duration within(Duration value, milliseconds low, milliseconds high) {
   return std::clamp<Duration>(value, low, high);
@@ -54,11 +55,17 @@ void Fill::on_announced(const dsht::Announced& answer) {
 // first.
 void Fill::take_sources(const dsht::Announced& answer) {
   const PeerOptions& peers = host_.options().peers;
-  std::vector<Source> fetching;
+  std::vector<Source> fetching, failed;
   for (const dsht::Value& value : answer.earlier) {
     const auto peer = decode_pointer(value.data);
     if (!peer || *peer == peers.advertise || !host_.permits_peer(*peer)) continue;
-    (value.provisional ? fetching : sources_).push_back({*peer, value.rtt, value.provisional, false});
+    const PeerFault fault = host_.peers().fault_of(*peer, host_.loop().now());
+    if (fault == PeerFault::lied) continue;
+    Source source{.peer = *peer,
+                  .rtt = value.rtt,
+                  .provisional = value.provisional,
+                  .doubtful = fault == PeerFault::failed};
+    (fault == PeerFault::failed ? failed : value.provisional ? fetching : sources_).push_back(source);
   }
   std::stable_sort(sources_.begin(), sources_.end(), [](const Source& a, const Source& b) {
     return a.rtt.value_or(Duration::max()) < b.rtt.value_or(Duration::max());
@@ -68,7 +75,29 @@ void Fill::take_sources(const dsht::Announced& answer) {
     for (std::size_t i = parent + 1; i-- > 0;) sources_.push_back(fetching[i]);
     for (std::size_t i = parent + 1; i < fetching.size(); ++i) sources_.push_back(fetching[i]);
   }
+  sources_.insert(sources_.end(), failed.begin(), failed.end());
   if (sources_.size() > peers.sources_max) sources_.resize(peers.sources_max);
+}
+
+// Who was still fetching may have the whole by now, and so may others that came since.
+void Fill::on_renewed(const dsht::Announced& answer) {
+  if (ended_ || writer_ == nullptr) return;
+  for (const dsht::Value& value : answer.earlier) {
+    const auto peer = decode_pointer(value.data);
+    if (value.provisional || !peer || *peer == host_.options().peers.advertise ||
+        !host_.permits_peer(*peer) || host_.peers().fault_of(*peer, host_.loop().now()) != PeerFault::none) {
+      continue;
+    }
+    const auto known = std::find_if(sources_.begin(), sources_.end(),
+                                    [&peer](const Source& source) { return source.peer == *peer; });
+    if (known != sources_.end()) {
+      if (std::exchange(known->provisional, false)) known->unfit = false;
+    } else if (sources_.size() < host_.options().peers.sources_max) {
+      sources_.push_back({.peer = *peer, .rtt = value.rtt});
+    }
+  }
+  ask_for_parts();
+  arm();
 }
 
 // The next peer that was not tried; the origin when there is none and nobody is still expected to answer.
@@ -124,8 +153,13 @@ void Fill::ask_origin() {
 
 void Fill::on_origin(Result<std::vector<Endpoint>> addresses, int status, std::chrono::seconds retry_after) {
   if (ended_) return;
+  if (!addresses && parts_ != nullptr && !attempts_.empty()) {
+    origin_asked_ = false;
+    return;
+  }
   if (!addresses) return fail({status, addresses.error().context, retry_after});
   origin_held_ = true;
+  if (parts_ != nullptr) return ask_origin_for_part(std::move(*addresses));
   attempts_.push_back(std::make_unique<Attempt>(*this, ++last_attempt_, std::nullopt, host_.loop().now()));
   Attempt& attempt = *attempts_.back();
   FetchRequest request = origin_request(std::move(*addresses));
@@ -183,10 +217,18 @@ void Fill::add_resume_fields(FetchRequest& request) const {
   request.fields.push_back("If-Range: " + validator);
 }
 
+void Fill::note_fault(const Attempt& attempt, PeerFault fault) {
+  if (!attempt.source_) return;
+  if (fault == PeerFault::lied) host_.stats().peer_lies.add();
+  host_.peers().note(sources_[*attempt.source_].peer, fault, host_.loop().now());
+}
+
 // Its place is taken by the next source; a body that has begun is continued from where it broke off.
 void Fill::attempt_failed(Attempt& attempt) {
+  if (parts_ != nullptr) return part_failed(attempt);
   const bool was_origin = !attempt.source_;
   if (winner_ == attempt.number_) winner_ = 0;
+  if (attempt.source_) sources_[*attempt.source_].unfit = true;
   drop(attempt);
   if (writer_ != nullptr) {
     const bool resumable = method() == "GET" && !(was_origin && changed_) &&
@@ -209,6 +251,8 @@ void Fill::drop(Attempt& attempt) {
     origin_held_ = false;
     host_.release_origin(*this);
   }
+  // It has brought its part; the last resort it remains.
+  if (!attempt.source_ && parts_ != nullptr) origin_asked_ = false;
   dropped_.push_back(std::move(*found));
   attempts_.erase(found);
 }
@@ -262,18 +306,24 @@ void Fill::check_time() {
   if (announced_ && now >= renew_at_) {
     renew_at_ = now + peers.announce_ttl / 2;
     host_.index()->announce(host_.key_of(request_->plain_url), encode_pointer(peers.advertise),
-                            peers.announce_ttl, host_.index_budget(), [](const dsht::Announced&) {});
+                            peers.announce_ttl, host_.index_budget(),
+                            [&host = host_, id = id_](const dsht::Announced& answer) {
+                              if (Fill* fill = host.find_fill(id)) fill->on_renewed(answer);
+                            });
   }
   for (std::size_t i = 0; i < attempts_.size() && !ended_; ++i) {
     Attempt& attempt = *attempts_[i];
     if (!attempt.source_) continue;
-    const bool has_head = winner_ == attempt.number_;
+    const bool has_head = attempt.has_head_;
     const Duration silent = now - std::max(attempt.last_sign_, attempt.started_ - std::chrono::hours(1));
     const bool dead = attempt.last_sign_ == TimePoint::min();
     const bool never_answered = !has_head && !attempt.held_ && silent >= peers.silence_max;
     const bool too_long = !has_head && now - attempt.started_ >= peers.head_wait_max;
-    if (dead || never_answered || too_long) {
+    // Another can bring it: no need to find out whether this one lives.
+    const bool replaceable = parts_ != nullptr && silent >= peers.silence_max && idle_source().has_value();
+    if (dead || never_answered || too_long || replaceable) {
       host_.stats().peer_failures.add();
+      note_fault(attempt, PeerFault::failed);
       return attempt_failed(attempt);  // arms again
     }
     if (attempt.probe_ != nullptr && attempt.probe_->over_) attempt.probe_.reset();
@@ -290,8 +340,8 @@ void Fill::check_time() {
     }
     const Duration rtt = sources_[*attempt.source_].rtt.value_or(peers.hedge_delay_max);
     const Duration hedge = within(3 * rtt, peers.hedge_delay_min, peers.hedge_delay_max);
-    if (!has_head && winner_ == 0 && !attempt.held_ && !attempt.hedged_ && now - attempt.started_ >= hedge &&
-        attempts_.size() < kPeersAtOnce) {
+    if (!has_head && winner_ == 0 && parts_ == nullptr && !attempt.held_ && !attempt.hedged_ &&
+        now - attempt.started_ >= hedge && attempts_.size() < kPeersAtOnce) {
       attempt.hedged_ = true;
       const auto fresh =
           std::find_if(sources_.begin(), sources_.end(), [](const Source& s) { return !s.tried; });
@@ -301,6 +351,7 @@ void Fill::check_time() {
       }
     }
   }
+  ask_for_parts();
   arm();
 }
 
@@ -312,7 +363,7 @@ void Fill::arm() {
   if (announced_) next = std::min(next, renew_at_);
   for (const auto& attempt : attempts_) {
     if (!attempt->source_) continue;
-    const bool has_head = winner_ == attempt->number_;
+    const bool has_head = attempt->has_head_;
     if (attempt->last_sign_ == TimePoint::min()) {
       next = now;
       continue;
@@ -320,12 +371,14 @@ void Fill::arm() {
     if (attempt->probe_ == nullptr || attempt->probe_->over_)
       next = std::min(next, attempt->last_sign_ + peers.silence_max);
     if (!has_head) next = std::min(next, attempt->started_ + peers.head_wait_max);
-    if (!has_head && !attempt->held_ && !attempt->hedged_) {
+    if (!has_head && parts_ == nullptr && !attempt->held_ && !attempt->hedged_) {
       const Duration rtt = sources_[*attempt->source_].rtt.value_or(peers.hedge_delay_max);
       next =
           std::min(next, attempt->started_ + within(3 * rtt, peers.hedge_delay_min, peers.hedge_delay_max));
     }
   }
+  // Whoever has nothing to do takes over from those who are late.
+  if (parts_ != nullptr && idle_source()) next = std::min(next, now + kLookAgain);
   if (next == TimePoint::max()) {
     timer_.stop();
   } else {

@@ -60,6 +60,7 @@ FillTable::FillTable(FillTableParts parts)
             return std::max(std::chrono::seconds(0), std::chrono::floor<std::chrono::seconds>(left));
           },
           parts_.stats),
+      peers_(parts_.options.peers),
       index_budget_(parts_.options.peers.index_budget),
       reaper_(parts_.loop, [this] { ended_.clear(); }) {
   tell_event_.reset(event_new(
@@ -243,6 +244,9 @@ void FillTable::join(Entry& entry, const std::shared_ptr<const RequestInfo>& req
   if (request->exchange == ExchangeId::none) return;
   if (entry.fill->request().url != request->url) {  // two URLs of one hash
     return tell_alone(request, rules::Forward::uri_miss);
+  }
+  if (request->part_end > 0 && !entry.fill->has_bytes(request->part_end)) {
+    return refuse(request, 504, "This proxy does not have that part yet.", {});
   }
   if (request->from_peer && !entry.fill->on_peer_waits(request->peer)) {
     return refuse(request, 504, "This proxy waits for the one that asks.", {});

@@ -91,6 +91,7 @@ class FillTable final : public FillHost {
   [[nodiscard]] Key key_of(std::string_view url) const override { return parts_.key_of(url); }
   [[nodiscard]] Duration index_budget() const override { return index_budget_; }
   [[nodiscard]] bool permits_peer(const Endpoint& peer) const override { return peer_rule_.permits(peer); }
+  [[nodiscard]] PeerRecord& peers() override { return peers_; }
   [[nodiscard]] UploadSource* upload_of(const RequestInfo& request) override;
 
  private:
@@ -136,6 +137,7 @@ class FillTable final : public FillHost {
   RoutingFetcher fetcher_;
   OriginGate gate_;
   PointerKeeper keeper_;
+  PeerRecord peers_;
   Duration index_budget_;
   std::uint64_t last_id_ = 0;
   std::unordered_map<std::uint64_t, Entry> entries_;   // by FillId

@@ -75,6 +75,7 @@ void Front::answer_miss(Exchange& exchange, const http::RequestHead& head, const
     if (mark.from && mark.from->address == exchange.client().address) info->peer = mark.from;
     info->only_if_cached |= mark.present;
     if (mark.present) parts_.stats.peer_requests.add();
+    if (mark.present && marks.range) info->part_end = part_end(head.fields);
   }
   wait_for(exchange, info);
 }
@@ -148,6 +149,7 @@ void Front::ask_for_variant(const std::shared_ptr<const RequestInfo>& request, c
   info->only_if_cached = request->only_if_cached;
   info->from_peer = request->from_peer;
   info->peer = request->peer;
+  info->part_end = request->part_end;
   wait_for(*exchange, info);
 }
 

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <charconv>
 
 #include "proxy/http/builder.h"
 #include "proxy/http/date.h"
@@ -22,11 +23,16 @@
 namespace reef::proxy {
 namespace {
 
-// Fields without the one that marks an answer between proxies.
+constexpr std::string_view kDigestAlgorithm = "sha-256=";
+
+// Fields without those that mark an answer between proxies.
 std::vector<http::Field> unmarked(http::FieldsView fields) {
   std::vector<http::Field> out;
   for (const http::Field& field : fields) {
-    if (!http::equal_ignoring_case(field.name, kPeerField)) out.push_back(field);
+    if (!http::equal_ignoring_case(field.name, kPeerField) &&
+        !http::equal_ignoring_case(field.name, kDigestField)) {
+      out.push_back(field);
+    }
   }
   return out;
 }
@@ -66,6 +72,31 @@ PeerMark peer_mark(http::FieldsView fields, const PeerOptions& options) {
 bool is_from_peer(const http::ResponseHead& head, const PeerOptions& options) {
   const auto value = http::find(head.fields, kPeerField);
   return value && http::trim(*value) == options.network;
+}
+
+std::optional<Sha256Digest> promised_digest(const http::ResponseHead& head) {
+  std::string_view value = http::trim(http::find(head.fields, kDigestField).value_or(""));
+  Sha256Digest digest;
+  if (!value.starts_with(kDigestAlgorithm)) return std::nullopt;
+  value.remove_prefix(kDigestAlgorithm.size());
+  if (value.size() != 2 * digest.size()) return std::nullopt;
+  for (std::size_t i = 0; i < digest.size(); ++i) {
+    const char* at = value.data() + 2 * i;
+    std::uint8_t byte = 0;
+    const auto [end, error] = std::from_chars(at, at + 2, byte, 16);
+    if (error != std::errc() || end != at + 2) return std::nullopt;
+    digest[i] = static_cast<std::byte>(byte);
+  }
+  return digest;
+}
+
+std::uint64_t part_end(http::FieldsView fields) {
+  constexpr std::uint64_t kEndless = std::uint64_t{1} << 62;
+  const auto value = http::find(fields, "Range");
+  if (!value) return 0;
+  const http::RangeRequest ranges = http::parse_range(*value, kEndless);
+  if (ranges.kind != http::RangeRequest::Kind::parts || ranges.count != 1) return 0;
+  return ranges.ranges[0].last == kEndless - 1 ? 0 : ranges.ranges[0].last + 1;
 }
 
 std::string peer_host(const RequestInfo& request, const names::Names& names) {
@@ -269,6 +300,19 @@ Continuation continuation(const ObjectHead& begun, std::optional<std::uint64_t> 
   if (same_etag) return {!length || !now_length || *length == *now_length, received};
   if (same_time) return {length && now_length && *length == *now_length, received};
   return {};
+}
+
+PartAnswer part_answer(const ObjectHead& begun, std::uint64_t length, const http::ResponseHead& head,
+                       bool repeats) {
+  const auto etag = http::find(head.fields, "ETag").value_or("");
+  const bool same = http::strong_match(begun.etag, etag) || (!repeats && etag.empty());
+  if (head.status != 206 || !same) return {};
+  const auto range = http::parse_content_range(http::find(head.fields, "Content-Range").value_or(""));
+  if (!range) return {};
+  if (range->complete_bytes != length) return {std::nullopt, range->complete_bytes.has_value()};
+  const auto size = http::parse_decimal(http::find(head.fields, "Content-Length").value_or(""));
+  if (size && *size != range->range.size()) return {std::nullopt, true};
+  return {range->range, false};
 }
 
 rules::ReuseDecision decide_reuse(const rules::CachePolicy& policy, const http::RequestHead& head,

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "proxy/http/head.h"
+#include "proxy/http/range.h"
 #include "proxy/io/fill.h"
 #include "proxy/io/multipart.h"
 #include "proxy/io/options.h"
@@ -20,6 +21,9 @@ namespace reef::proxy {
 // The field that marks requests and answers between proxies: `<network>[;from="<endpoint>"]`.
 inline constexpr std::string_view kPeerField = "Reef-Peer";
 
+// Beside it, where all of the object is here: `sha-256=<64 hex digits>` of its whole body.
+inline constexpr std::string_view kDigestField = "Reef-Digest";
+
 // A request by another proxy of our network: set in RequestInfo. `from` is where that proxy answers, if it
 // said so.
 struct PeerMark {
@@ -30,6 +34,13 @@ struct PeerMark {
 
 // An answer that a proxy of our network gave as such: it carries the object or part of it.
 [[nodiscard]] bool is_from_peer(const http::ResponseHead& head, const PeerOptions& options);
+
+// The digest that such an answer promises.
+[[nodiscard]] std::optional<Sha256Digest> promised_digest(const http::ResponseHead& head);
+
+// One past the last byte of the part that a peer asks for: a single range with a first and a last byte. 0: it
+// asks for something else, the rest of a body for example.
+[[nodiscard]] std::uint64_t part_end(http::FieldsView fields);
 
 // The Coralized name under which peers know the origin; empty where there is none.
 [[nodiscard]] std::string peer_host(const RequestInfo& request, const names::Names& names);
@@ -86,6 +97,17 @@ struct Continuation {
 };
 [[nodiscard]] Continuation continuation(const ObjectHead& begun, std::optional<std::uint64_t> length,
                                         std::uint64_t received, const http::ResponseHead& head);
+
+// The bytes first..last that an answer to a request for a part of `begun` carries; nullopt: none of the same
+// response of `length` bytes (no 206, another strong ETag, another length). `lies`: it says so under the same
+// ETag, which no honest one does. `repeats`: it must say the ETag again, not just have honoured If-Range
+// (RFC 9110 §15.3.7).
+struct PartAnswer {
+  std::optional<http::ByteRange> range;
+  bool lies = false;
+};
+[[nodiscard]] PartAnswer part_answer(const ObjectHead& begun, std::uint64_t length,
+                                     const http::ResponseHead& head, bool repeats);
 
 // Flags of a policy that leave a fresh object fresh for every request without directives.
 inline constexpr std::uint32_t kPlainFlags =

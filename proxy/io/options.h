@@ -79,6 +79,16 @@ struct PeerOptions {
   milliseconds probe_timeout{1000};
   milliseconds head_wait_max{20000};  // longest wait for the head of another node's running fill
   std::size_t sources_max = 8;        // peers considered for one fill
+  // A body of at least `parts_min` bytes comes in parts from several sources at once; 1 source: never.
+  std::uint64_t parts_min = 1 << 20;
+  std::size_t part_sources_max = 4;
+  // A part is a source's share of what is missing, within these bounds: smaller ones cost round trips, larger
+  // ones keep readers waiting for those in front.
+  std::uint64_t part_bytes_min = 256 << 10;
+  std::uint64_t part_bytes_max = 2 << 20;
+  std::chrono::seconds avoid_failed{30};  // a peer that failed is asked last for so long
+  std::chrono::seconds avoid_lying{600};  // one that lied is not asked at all
+  std::size_t faults_max = 1024;          // such peers remembered, per worker
 };
 
 struct Options {

@@ -63,6 +63,8 @@ struct RequestInfo {
   std::optional<std::uint64_t> body_bytes;
   bool from_peer = false;
   std::optional<Endpoint> peer;  // where that peer answers its own peers
+  // The end of the part that it asks for, which it wants at once or not at all; 0: no part.
+  std::uint64_t part_end = 0;
 };
 
 }  // namespace reef::proxy

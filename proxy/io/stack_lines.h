@@ -5,8 +5,10 @@
 #include <array>
 #include <charconv>
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <span>
 #include <string_view>
 
 namespace reef::proxy {
@@ -23,6 +25,15 @@ class StackLines {
   StackLines& add(std::int64_t number) {
     const auto end = std::to_chars(buffer_.data() + size_, buffer_.data() + buffer_.size(), number);
     if (end.ec == std::errc()) size_ = static_cast<std::size_t>(end.ptr - buffer_.data());
+    return *this;
+  }
+  StackLines& add_hex(std::span<const std::byte> bytes) {
+    constexpr std::string_view kDigits = "0123456789abcdef";
+    for (const std::byte byte : bytes) {
+      const auto value = std::to_integer<unsigned>(byte);
+      const char pair[2] = {kDigits[value >> 4], kDigits[value & 15]};
+      add(std::string_view(pair, 2));
+    }
     return *this;
   }
   [[nodiscard]] std::string_view view() const { return {buffer_.data(), size_}; }

@@ -21,7 +21,9 @@ struct Stats {
   // Fills, peers and origins.
   Counter fills, fills_open /* gauge */, fills_failed, fills_resumed;
   Counter announces, announces_found /* with earlier ones */, pointers_put;
-  Counter peer_fetches, peer_failures, peer_probes, hedges;
+  Counter peer_fetches, peer_failures, peer_probes, hedges, peer_lies;
+  Counter parts /* asked for */, part_fills /* bodies from two sources or more */,
+      part_sources /* of those bodies, added up */;
   Counter origin_fetches, origin_failures, origin_not_modified, refused_addresses;
   Counter peer_bytes, origin_bytes;
 };

@@ -1,12 +1,19 @@
 #include "proxy/store/body_writer.h"
 
 #include <algorithm>
+#include <array>
 #include <cstring>
 
+#include "base/check.h"
 #include "proxy/store/error.h"
 #include "proxy/store/spool.h"
 
 namespace reef::proxy {
+namespace {
+
+constexpr std::size_t kAbsorbedAtOnce = 32 << 10;  // on the stack
+
+}  // namespace
 
 BodyWriter::BodyWriter(const BodyLimits& limits, std::shared_ptr<Spool> spool,
                        std::optional<std::uint64_t> expected_bytes, Keep keep)
@@ -43,13 +50,70 @@ Result<> BodyWriter::append(ByteView bytes) {
   if (body_->expected_bytes_ && total > *body_->expected_bytes_) {
     return fail(break_off(store_error(StoreError::longer_than_announced)));
   }
-  const bool fits = total <= limits_.ram_object_bytes_max && !in_file_;
-  auto added = fits ? append_to_memory(bytes) : append_to_file(bytes);
-  if (!added) return fail(break_off(added.error()));
+  if (auto added = write(bytes); !added) return fail(break_off(added.error()));
+  return publish(bytes);
+}
+
+Result<> BodyWriter::write(ByteView bytes) {
+  const bool fits = bytes_ + bytes.size() <= limits_.ram_object_bytes_max && !in_file_;
+  return fits ? append_to_memory(bytes) : append_to_file(bytes);
+}
+
+// Bytes that are in their place become part of what readers see.
+Result<> BodyWriter::publish(ByteView bytes) {
   digest_.update(bytes);
-  bytes_ = total;
+  bytes_ += bytes.size();
+  if (promised_ && body_->expected_bytes_ == bytes_ && whole_digest() != *promised_) {
+    bytes_ -= bytes.size();
+    return fail(break_off(store_error(StoreError::digest_mismatch)));
+  }
   body_->publish(bytes_, BodyState::arriving);
   return {};
+}
+
+const Sha256Digest& BodyWriter::whole_digest() {
+  if (!whole_digest_) whole_digest_ = digest_.finish();
+  return *whole_digest_;
+}
+
+Result<> BodyWriter::put(std::uint64_t offset, ByteView bytes) {
+  if (ended_) return fail(store_error(StoreError::ended));
+  BASE_CHECK(body_->expected_bytes_ && offset >= bytes_);
+  if (offset > *body_->expected_bytes_ || bytes.size() > *body_->expected_bytes_ - offset)
+    return fail(store_error(StoreError::longer_than_announced));
+  if (body_->single_block_) {
+    std::memcpy(body_->blocks_[0].get() + offset, bytes.data(), bytes.size());
+    return {};
+  }
+  if (!in_file_) {
+    if (auto moved = move_to_file(); !moved) return moved;
+  }
+  // The disk has refused before: what stands in for it is for what readers wait for.
+  if (body_->overflow_) return fail(store_error(StoreError::no_space, "spool"));
+  return body_->file_->write(bytes, offset);
+}
+
+Result<std::size_t> BodyWriter::absorb(std::uint64_t end, std::size_t max) {
+  if (ended_) return fail(store_error(StoreError::ended));
+  BASE_CHECK(body_->expected_bytes_ && end <= *body_->expected_bytes_);
+  std::size_t absorbed = 0;
+  std::array<std::byte, kAbsorbedAtOnce> buffer;
+  while (bytes_ < end && absorbed < max) {
+    const std::size_t size =
+        std::min({buffer.size(), max - absorbed, static_cast<std::size_t>(end - bytes_)});
+    ByteView bytes(buffer.data(), size);
+    if (body_->single_block_) {
+      bytes = {body_->blocks_[0].get() + bytes_, size};
+    } else {
+      // Written a moment ago: it is in the page cache.
+      auto done = read_at(body_->file_->fd(), std::span(buffer).first(size), bytes_);
+      if (done && body_->overflow_) done = write(bytes);
+      if (!done) return fail(break_off(done.error()));
+    }
+    if (auto published = publish(bytes); !published) return fail(published.error());
+    absorbed += size;
+  }
+  return absorbed;
 }
 
 Result<> BodyWriter::append_to_memory(ByteView bytes) {
@@ -129,16 +193,14 @@ std::shared_ptr<const Body> BodyWriter::settled_body() const {
   return compact;
 }
 
-Result<std::shared_ptr<const Object>> BodyWriter::finish(ObjectHead head,
-                                                         const std::optional<Sha256Digest>& promised,
-                                                         bool persist) {
+Result<std::shared_ptr<const Object>> BodyWriter::finish(ObjectHead head, bool persist) {
   if (ended_) return fail(store_error(StoreError::ended));
   if (body_->expected_bytes_ && bytes_ != *body_->expected_bytes_) {
     return fail(break_off(store_error(StoreError::shorter_than_announced)));
   }
   head.body_bytes = bytes_;
-  head.body_digest = digest_.finish();
-  if (promised && *promised != head.body_digest) {
+  head.body_digest = whole_digest();
+  if (promised_ && *promised_ != head.body_digest) {
     return fail(break_off(store_error(StoreError::digest_mismatch, head.url)));
   }
   ended_ = true;

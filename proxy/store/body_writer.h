@@ -1,4 +1,5 @@
-// Fills one Body, from the first byte of a response to a finished Object.
+// Fills one Body, from the first byte of a response to a finished Object. Bytes may come out of order, from
+// several sources: readers see them in order all the same, and no digest is computed twice.
 #pragma once
 
 #include <cstdint>
@@ -40,21 +41,35 @@ class BodyWriter {
   // Adds bytes and publishes them. Writes to the page cache when the body is in a file. Errors:
   // StoreError::too_large (over object_bytes_max), ::longer_than_announced, ::no_space (disk full and the
   // memory that stands in for it used up). After an error the body is broken and every further call fails.
+  // With a promise(), the last bytes are published only if the digest of the whole agrees: ::digest_mismatch.
   [[nodiscard]] Result<> append(ByteView bytes);
+
+  // Takes bytes that belong at `offset`, at or behind the end of what was appended, each of them once; nobody
+  // sees them before absorb(). They are in the body's file, or in its block of memory. Only where a length
+  // was announced. Errors: ::longer_than_announced, ::no_space, the system's; the body goes on as if these
+  // bytes had not been given.
+  [[nodiscard]] Result<> put(std::uint64_t offset, ByteView bytes);
+  // Appends what put() has left right behind the end, up to `end` and at most `max` bytes; how many. Errors:
+  // those of append().
+  [[nodiscard]] Result<std::size_t> absorb(std::uint64_t end, std::size_t max);
+
+  // What the whole must be: checked before its last byte is published, where a length was announced.
+  void promise(const Sha256Digest& digest) { promised_ = digest; }
+  [[nodiscard]] const std::optional<Sha256Digest>& promised() const { return promised_; }
 
   // The response arrived in full: fills in head.body_bytes and head.body_digest, declares the body complete
   // and queues the object for the disk where `persist` (it is usable at once; losing the race with a crash
-  // loses only the copy on disk). `promised`: the digest that a peer or the index announced. Errors:
-  // ::shorter_than_announced,
-  // ::digest_mismatch; the body is then broken. Call once.
-  [[nodiscard]] Result<std::shared_ptr<const Object>> finish(ObjectHead head,
-                                                             const std::optional<Sha256Digest>& promised = {},
-                                                             bool persist = true);
+  // loses only the copy on disk). Errors: ::shorter_than_announced, ::digest_mismatch (with promise()); the
+  // body is then broken. Call once.
+  [[nodiscard]] Result<std::shared_ptr<const Object>> finish(ObjectHead head, bool persist = true);
 
   // No more will come: readers see `broken`, the temporary file goes. Nothing happens after finish().
   void abort();
 
  private:
+  [[nodiscard]] Result<> write(ByteView bytes);
+  [[nodiscard]] Result<> publish(ByteView bytes);
+  [[nodiscard]] const Sha256Digest& whole_digest();
   [[nodiscard]] Result<> append_to_memory(ByteView bytes);
   [[nodiscard]] Result<> append_to_file(ByteView bytes);
   [[nodiscard]] Result<> move_to_file();
@@ -68,6 +83,8 @@ class BodyWriter {
   std::shared_ptr<const Body> shared_;
   std::uint64_t bytes_ = 0;
   Sha256 digest_;
+  std::optional<Sha256Digest> whole_digest_;
+  std::optional<Sha256Digest> promised_;
   bool in_file_ = false;
   bool ended_ = false;
 };

@@ -33,8 +33,8 @@ class SpoolFile {
   [[nodiscard]] int fd() const { return fd_.get(); }
   [[nodiscard]] const std::string& path() const { return path_; }
   [[nodiscard]] bool in_memory() const { return in_memory_; }
-  // Writes all of `bytes` at `offset`, the current end. Errors: StoreError::no_space (over the spool's
-  // budget), or the system's. What a failed call wrote is not to be read. Writer's thread.
+  // Writes all of `bytes` at `offset`, where nothing was written before. Errors: StoreError::no_space (over
+  // the spool's budget), or the system's. What a failed call wrote is not to be read. Writer's thread.
   [[nodiscard]] Result<> write(ByteView bytes, std::uint64_t offset);
   // The disk tier has renamed the file into its own folder and charges it to its own budget. Once, after the
   // writer has finished.

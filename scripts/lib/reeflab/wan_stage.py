@@ -421,11 +421,12 @@ class Stage:
         return Crowd(self, f"{name}-{self.runs[name]}", whole)
 
 
-def add_stage_arguments(parser, nodes=24, queue="fifo", queue_kib=64):
+def add_stage_arguments(parser, nodes=24, queue="fifo", queue_kib=64, uplink_kbit=384):
     parser.add_argument("--nodes", type=int, default=nodes, help=f"Reef nodes, a client beside each (default {nodes})")
     parser.add_argument("--regions", type=int, default=5, help="regions of the world, 1..6 (default 5)")
     parser.add_argument("--metros", type=int, default=3, help="metros in each region, 1..4 (default 3)")
-    parser.add_argument("--uplink-kbit", type=int, default=384, help="the origin's uplink, kbit/s (default 384)")
+    parser.add_argument("--uplink-kbit", type=int, default=uplink_kbit,
+                        help=f"the origin's uplink, kbit/s (default {uplink_kbit})")
     parser.add_argument("--queue-kib", type=int, default=queue_kib,
                         help=f"queue before that uplink, KiB (default {queue_kib})")
     parser.add_argument("--queue", choices=["fifo", "fair"], default=queue, help="how that queue serves connections: "

@@ -7,6 +7,7 @@
 
 #include "proxy/io/address_rule.h"
 #include "proxy/io/body_framing.h"
+#include "proxy/io/messages.h"
 #include "proxy/io/pointer.h"
 #include "proxy/io/timer_wheel.h"
 
@@ -128,4 +129,63 @@ TEST_CASE("a request body is taken out of its framing whatever the size of the p
   std::vector<std::byte> out(64);
   bad.read("5\nhello", out);
   CHECK(bad.state() == BodyFraming::State::malformed);
+}
+
+TEST_CASE("a promised digest is 64 hex digits, and nothing else is one") {
+  const std::string digits = to_hex(sha256(as_bytes("hello")));
+  const auto of = [](const std::string& value) {
+    const std::vector<http::Field> fields{{kDigestField, value}};
+    return promised_digest({.status = 200, .reason = {}, .minor_version = 1, .fields = fields});
+  };
+  CHECK(of("sha-256=" + digits) == sha256(as_bytes("hello")));
+  for (const std::string& bad : {digits, "sha-512=" + digits, "sha-256=" + digits.substr(1),
+                                 "sha-256=" + digits + "0", "sha-256=+" + digits.substr(1),
+                                 "sha-256=g" + digits.substr(1), std::string("sha-256="), std::string()}) {
+    CAPTURE(bad);
+    CHECK_FALSE(of(bad));
+  }
+  CHECK_FALSE(promised_digest({.status = 200, .reason = {}, .minor_version = 1, .fields = {}}));
+}
+
+TEST_CASE("a part is a single range with both ends") {
+  const auto of = [](std::string_view value) {
+    const std::vector<http::Field> fields{{"Range", value}};
+    return part_end(fields);
+  };
+  CHECK(of("bytes=0-99") == 100);
+  CHECK(of("bytes=1000000-1999999") == 2'000'000);
+  for (const std::string_view other :
+       {"bytes=100-", "bytes=-100", "bytes=0-9,20-29", "lines=0-9", "bytes=9-0", ""})
+    CHECK(of(other) == 0);
+  CHECK(part_end({}) == 0);
+}
+
+TEST_CASE("an answer brings a part only of the same length, under the same strong ETag") {
+  ObjectHead begun;
+  begun.status = 200;
+  begun.etag = "\"v1\"";
+  const auto of = [&begun](int status, std::string_view etag, std::string_view range, std::string_view length,
+                           bool repeats = true) {
+    std::vector<http::Field> fields;
+    if (!etag.empty()) fields.push_back({"ETag", etag});
+    if (!range.empty()) fields.push_back({"Content-Range", range});
+    if (!length.empty()) fields.push_back({"Content-Length", length});
+    return part_answer(begun, 1000, {.status = status, .reason = {}, .minor_version = 1, .fields = fields},
+                       repeats);
+  };
+  CHECK(of(206, "\"v1\"", "bytes 100-199/1000", "100").range == http::ByteRange{100, 199});
+  CHECK_FALSE(of(200, "\"v1\"", "bytes 100-199/1000", "100").range);
+  CHECK_FALSE(of(206, "\"v2\"", "bytes 100-199/1000", "100").range);
+  CHECK_FALSE(of(206, "W/\"v1\"", "bytes 100-199/1000", "100").range);
+  CHECK_FALSE(of(206, "\"v1\"", "", "100").range);
+  CHECK_FALSE(of(206, "\"v1\"", "bytes 199-100/1000", "100").range);
+  CHECK_FALSE(of(206, "\"v1\"", "bytes 100-199/*", "100").range);
+  CHECK_FALSE(of(206, "\"v1\"", "bytes 100-199/*", "100").lies);
+  CHECK(of(206, "\"v1\"", "bytes 100-199/1001", "100").lies);
+  CHECK(of(206, "\"v1\"", "bytes 100-199/1000", "99").lies);
+  CHECK_FALSE(of(206, "\"v2\"", "bytes 100-199/1001", "100").lies);
+  // An origin has honoured If-Range where it answers 206 (RFC 9110 §15.3.7).
+  CHECK_FALSE(of(206, "", "bytes 100-199/1000", "100").range);
+  CHECK(of(206, "", "bytes 100-199/1000", "100", false).range == http::ByteRange{100, 199});
+  CHECK_FALSE(of(206, "\"v2\"", "bytes 100-199/1000", "100", false).range);
 }

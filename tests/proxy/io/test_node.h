@@ -41,14 +41,16 @@ class IndexTable {
     const std::lock_guard lock(mutex_);
     auto& entries = entries_[key];
     std::vector<Entry> earlier;
+    bool is_known = false;
     for (Entry& known : entries) {
       if (known.publisher == entry.publisher) {
         known.provisional = entry.provisional;
-        return earlier;
+        is_known = true;
+      } else if (!is_known || !known.provisional) {  // complete ones whenever they came
+        earlier.push_back(known);
       }
-      earlier.push_back(known);
     }
-    entries.push_back(std::move(entry));
+    if (!is_known) entries.push_back(std::move(entry));
     return earlier;
   }
   void remove(const Key& key, const NodeId& publisher) {
@@ -133,9 +135,9 @@ inline Options test_options() {
 
 class TestNode {
  public:
-  // `directory`: of a store on disk; empty: in memory only.
+  // `directory`: of a store on disk; empty: in memory only. `change`: what else is to be different about it.
   explicit TestNode(Options options = test_options(), std::size_t workers = 1, IndexTable* table = nullptr,
-                    const std::string& directory = "")
+                    const std::string& directory = "", const std::function<void(StoreOptions&)>& change = {})
       : options_(std::move(options)), pool_(std::make_unique<DiskPool>(1, 64)) {
     if (table != nullptr) options_.peers.advertise = options_.listen.front();
     static std::atomic<int> names{0};
@@ -145,6 +147,7 @@ class TestNode {
     StoreOptions store_options;
     store_options.directory = directory;
     store_options.disk_bytes_max = 256 << 20;
+    if (change) change(store_options);
     auto store = Store::open(store_options, *pool_, home_);
     BASE_CHECK(store.has_value());
     store_ = std::move(*store);

@@ -148,16 +148,97 @@ TEST_CASE("a body over the size limit, over or under its announced length is bro
 TEST_CASE("a body that is not the one promised never becomes complete") {
   Maker maker;
   const Bytes bytes = pattern(100, 1);
-  auto good = maker.begin(100);
-  REQUIRE(good->append(bytes).has_value());
-  CHECK(good->finish(head_for("http://a/"), sha256(bytes)).has_value());
-  auto bad = maker.begin(100);
-  REQUIRE(bad->append(bytes).has_value());
-  auto object = bad->finish(head_for("http://a/"), sha256(pattern(100, 2)));
+  for (const auto& length : {std::optional<std::uint64_t>(100), std::optional<std::uint64_t>()}) {
+    auto good = maker.begin(length);
+    good->promise(sha256(bytes));
+    REQUIRE(good->append(bytes).has_value());
+    CHECK(good->finish(head_for("http://a/")).has_value());
+  }
+  CHECK(maker.kept == 2);
+  auto unannounced = maker.begin(std::nullopt);
+  unannounced->promise(sha256(pattern(100, 2)));
+  REQUIRE(unannounced->append(bytes).has_value());
+  auto object = unannounced->finish(head_for("http://a/"));
   REQUIRE_FALSE(object.has_value());
   CHECK(object.error().code == StoreError::digest_mismatch);
+  CHECK(unannounced->body()->progress().state == BodyState::broken);
+  CHECK(maker.kept == 2);
+}
+
+TEST_CASE("the last bytes of a body that is not the one promised are never published") {
+  Maker maker;
+  const Bytes bytes = pattern(100, 1);
+  auto bad = maker.begin(100);
+  bad->promise(sha256(pattern(100, 2)));
+  REQUIRE(bad->append(ByteView(bytes).first(60)).has_value());
+  const auto appended = bad->append(ByteView(bytes).subspan(60));
+  REQUIRE_FALSE(appended.has_value());
+  CHECK(appended.error().code == StoreError::digest_mismatch);
+  CHECK(bad->body()->progress().bytes == 60);
   CHECK(bad->body()->progress().state == BodyState::broken);
-  CHECK(maker.kept == 1);
+  CHECK_FALSE(bad->finish(head_for("http://a/")).has_value());
+  CHECK(maker.kept == 0);
+}
+
+TEST_CASE("bytes that come out of order are seen in order, and the digest is that of the whole") {
+  // In one block of memory; in a file from the start; in a file after a beginning in memory.
+  struct Case {
+    std::size_t size;
+    std::size_t first;
+  };
+  for (const Case& c : {Case{50'000, 1000}, Case{300'000, 0}, Case{300'000, 1000}, Case{300'000, 100'000}}) {
+    CAPTURE(c.size);
+    CAPTURE(c.first);
+    Maker maker;
+    const Bytes bytes = pattern(c.size, c.size);
+    auto writer = maker.begin(c.size);
+    writer->promise(sha256(bytes));
+    const auto body = writer->body();
+    REQUIRE(writer->append(ByteView(bytes).first(c.first)).has_value());
+    const std::size_t middle = c.first + 20'000, late = c.size - 10'000;
+    REQUIRE(writer->put(late, ByteView(bytes).subspan(late)).has_value());
+    REQUIRE(writer->put(middle, ByteView(bytes).subspan(middle, late - middle)).has_value());
+    CHECK(body->progress().bytes == c.first);
+    CHECK(read_body(*body) == Bytes(bytes.begin(), bytes.begin() + static_cast<std::ptrdiff_t>(c.first)));
+    REQUIRE(writer->append(ByteView(bytes).subspan(c.first, middle - c.first)).has_value());
+    CHECK(*writer->absorb(c.size, 15'000) == 15'000);
+    CHECK(body->progress().bytes == middle + 15'000);
+    CHECK(*writer->absorb(late, c.size) == late - middle - 15'000);
+    CHECK(*writer->absorb(c.size, c.size) == c.size - late);
+    auto object = writer->finish(head_for("http://a/"));
+    REQUIRE(object.has_value());
+    CHECK((*object)->head.body_digest == sha256(bytes));
+    CHECK(read_body(*(*object)->body) == bytes);
+    CHECK(maker.kept == 1);
+  }
+}
+
+TEST_CASE("no byte is taken behind the announced end") {
+  Maker maker;
+  for (const std::size_t size : {std::size_t{1000}, std::size_t{200'000}}) {
+    auto writer = maker.begin(size);
+    CHECK(writer->put(size - 10, Bytes(11)).error().code == StoreError::longer_than_announced);
+    CHECK(writer->put(size + 1, Bytes(1)).error().code == StoreError::longer_than_announced);
+    CHECK(writer->put(size - 10, Bytes(10)).has_value());
+    CHECK(writer->body()->progress().state == BodyState::arriving);
+  }
+}
+
+TEST_CASE("what came out of order before the disk refused is not lost, and what comes after waits its turn") {
+  Maker maker({.disk_bytes_max = 400'000, .memory_bytes_max = 1u << 20});
+  const Bytes bytes = pattern(900'000, 5);
+  auto writer = maker.begin(bytes.size());
+  REQUIRE(writer->put(300'000, ByteView(bytes).subspan(300'000, 200'000)).has_value());
+  CHECK(writer->put(500'000, ByteView(bytes).subspan(500'000, 300'000)).error().code == StoreError::no_space);
+  REQUIRE(writer->append(ByteView(bytes).first(300'000)).has_value());
+  CHECK(writer->put(500'000, ByteView(bytes).subspan(500'000, 1)).error().code == StoreError::no_space);
+  CHECK(*writer->absorb(500'000, 1'000'000) == 200'000);
+  REQUIRE(writer->append(ByteView(bytes).subspan(500'000)).has_value());
+  auto object = writer->finish(head_for("http://a/"));
+  REQUIRE(object.has_value());
+  CHECK(read_body(*(*object)->body) == bytes);
+  CHECK((*object)->head.body_digest == sha256(bytes));
+  CHECK(maker.kept == 0);
 }
 
 TEST_CASE("destroying a writer breaks its body off and removes its file; what had arrived stays readable") {
