@@ -328,8 +328,9 @@ bool may_share(const RequestInfo& request) {
   if (request.head().method != "GET") return false;
   if (request.to->mode == rules::Mode::coralized) return true;
   const http::FieldsView fields = request.head().fields;
-  return !http::find(fields, "Authorization") && !rules::parse_request_directives(fields).no_store &&
-         !rules::has_origin_precondition(fields);
+  const bool keeps_to_itself =
+      request.to->rules.honour_request_directives && rules::parse_request_directives(fields).no_store;
+  return !http::find(fields, "Authorization") && !keeps_to_itself && !rules::has_origin_precondition(fields);
 }
 
 bool passes_range(const RequestInfo& request) {

@@ -469,6 +469,15 @@ TEST_CASE("each site has rules of its own, and what is under the suffix none of 
   CHECK_FALSE(is_hit(ask("www.small.org")));
 }
 
+TEST_CASE("where clients' directives do not count, no-store makes nobody fetch alone (RFC 9111 §5.2.1.5)") {
+  Site site(1, [](Options& options) { options.site.honour_request_directives = false; });
+  site.origin.set("/a", {.body = "abc"});
+  CHECK(site.get("/a", "Cache-Control: no-store\r\n").status == 200);
+  CHECK(is_hit(site.get("/a", "Cache-Control: no-store\r\n")));
+  CHECK(is_hit(site.get("/a", "Cache-Control: no-cache\r\n")));
+  CHECK(site.origin.count("/a") == 1);
+}
+
 TEST_CASE("whether an answer that may not be stored ends what was stored can be set (RFC 9111 §3)") {
   Site site(1, [](Options& options) { options.site.newer_ends_stored = false; });
   site.origin.set("/a", {.fields = "Cache-Control: max-age=300\r\n", .body = "old", .etag = "\"1\""});

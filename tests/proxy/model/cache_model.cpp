@@ -84,7 +84,7 @@ std::optional<std::string> CacheModel::judge(const Request& request, const Obser
 
 void CacheModel::judge_all(const Request& request, const Observed& seen) {
   const Asks asks = request_asks(request.fields);
-  const bool site = mode_ == Mode::site;
+  const bool site = mode_ != Mode::coralized;
   if (!is_readable(request)) {
     if (!site) return judge_refused(seen, 405);
     return judge_alone(request, seen, nullptr);
@@ -96,8 +96,9 @@ void CacheModel::judge_all(const Request& request, const Observed& seen) {
   }
   Stored* stored = select(request);
   // The same answer for everybody: no client decides for others what is stored (docs/caching.md).
-  const bool own_fetch =
-      request.method == "HEAD" || (site && (asks.no_store || has(request.fields, "Authorization")));
+  const bool own_fetch = request.method == "HEAD" || (mode_ == Mode::site && asks.no_store) ||
+                         (site && has(request.fields, "Authorization")) ||
+                         (mode_ == Mode::choosy && stored == nullptr && has(request.fields, "Range"));
   const auto ask_origin = [&](Stored* compared) {
     if (asks.only_if_cached) return judge_refused(seen, 504);
     if (own_fetch) return judge_alone(request, seen, compared);
@@ -107,10 +108,10 @@ void CacheModel::judge_all(const Request& request, const Observed& seen) {
 
   const Says says = stored->says();
   const std::int64_t age = stored->age(seen.asked), ttl = stored->ttl(seen.asked);
-  if (site && asks.no_store) return ask_origin(stored);
+  if (mode_ == Mode::site && asks.no_store) return ask_origin(stored);
   if (says.no_cache) return ask_origin(stored);
   // §5.2.1; under the suffix only of what is 10 s old.
-  if (site || age >= 10'000) {
+  if (mode_ == Mode::site || (mode_ == Mode::coralized && age >= 10'000)) {
     const bool reload = asks.max_age && *asks.max_age == 0;
     const bool immutable = says.immutable && ttl > 0;  // RFC 8246 §2
     if (asks.no_cache) return ask_origin(stored);
@@ -127,7 +128,7 @@ void CacheModel::judge_all(const Request& request, const Observed& seen) {
     return from_store("fresh");
   }
   if (says.must_revalidate || says.proxy_revalidate) return ask_origin(stored);
-  if (says.while_revalidate && -ttl <= *says.while_revalidate * 1000) {
+  if (const std::int64_t window = stored->revalidate_window(); window > 0 && -ttl <= window) {
     from_store("stale while revalidate");
     // RFC 5861 §3: validated behind. Who wants no word with the origin need not cause one.
     if (seen.exchanges.empty() && asks.only_if_cached) return;
@@ -136,7 +137,7 @@ void CacheModel::judge_all(const Request& request, const Observed& seen) {
     return judge_shared(behind, seen, 0, nullptr);
   }
   const bool takes_stale = asks.any_stale || (asks.max_stale && -ttl <= *asks.max_stale * 1000);
-  if (takes_stale && !says.s_maxage) {
+  if (takes_stale && !says.s_maxage && mode_ != Mode::choosy) {
     require(seen.exchanges.empty(), "the origin was asked though the client takes what is stale");
     return from_store("max-stale");
   }
@@ -186,7 +187,7 @@ void CacheModel::judge_shared(const Request& request, const Observed& seen, std:
   Stored* stored = select(request);
   require(seen.exchanges.size() > next, "the origin was not asked" + std::string(again ? " again" : ""));
   const OriginExchange& exchange = seen.exchanges[next];
-  const bool forwards_validators = stored == nullptr && mode_ == Mode::site;
+  const bool forwards_validators = stored == nullptr && mode_ != Mode::coralized;
   check_asked(request, exchange, forwards_validators ? Conditions::validators : Conditions::none,
               again ? nullptr : stored);
   const bool not_modified = exchange.end == End::answered && exchange.response.status == 304;
@@ -209,13 +210,14 @@ void CacheModel::judge_shared(const Request& request, const Observed& seen, std:
   }
   // §3, §4.3.3: the newer answer takes its place, or ends it; a failure does neither.
   const int status = exchange.response.status;
+  const bool ends = status < 500 && status != 429 && mode_ != Mode::choosy;
   auto fresh = not_modified ? std::nullopt : to_store(request, exchange, mode_);
   if (exchange.end == End::truncated) {
-    if (!fresh && status < 500 && status != 429) drop(request);
+    if (!fresh && ends) drop(request);
   } else if (fresh) {
     put(request, std::move(*fresh));
     saw("stored");
-  } else if (!not_modified && status < 500 && status != 429) {
+  } else if (!not_modified && ends) {
     drop(request);
   }
   judge_fetched(request, seen, exchange, answer);
@@ -248,7 +250,7 @@ void CacheModel::judge_fetched(const Request& request, const Observed&, const Or
   // The origin had the conditions and judged them; parts of a length that is not known need not be told (RFC
   // 9110 §14.2).
   const bool length_known = !exchange.until_close && has(exchange.response.fields, "Content-Length");
-  whole.may_be_whole = mode_ == Mode::site || request.method != "GET" || !length_known;
+  whole.may_be_whole = mode_ != Mode::coralized || request.method != "GET" || !length_known;
   check_answer(request, whole, *answer);
 }
 
@@ -414,7 +416,7 @@ std::string CacheModel::variant(const Url& url, const Request& request) const {
   std::string out;
   for (const std::string& name : url.vary) {
     // A field that reaches no origin changes no answer.
-    const bool counts = mode_ == Mode::site || name == "accept-language";
+    const bool counts = mode_ != Mode::coralized || name == "accept-language";
     if (!counts || !has(request.fields, name)) {
       out += "-\n";
       continue;

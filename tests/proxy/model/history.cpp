@@ -129,7 +129,7 @@ Resource some_resource(Dice& dice, const History& history, int number) {
     fields.emplace_back("Connection", "X-Hop");
     fields.emplace_back("X-Hop", "1");
   }
-  if (mode == Mode::site && dice.percent(10))
+  if (mode != Mode::coralized && dice.percent(10))
     fields.emplace_back(
         dice.of<std::string>({"Location", "Content-Location"}),
         dice.of<std::string>({"/b", "a", "http://www.small.org/a", "http://www.other.org/a"}));
@@ -154,7 +154,7 @@ Request some_request(Dice& dice, Mode mode) {
   Request out;
   out.path = dice.percent(60) ? kPaths.front() : dice.of(kPaths);
   if (dice.percent(12)) out.method = "HEAD";
-  const std::size_t other = mode == Mode::site ? 4 : 1;
+  const std::size_t other = mode == Mode::coralized ? 1 : 4;
   if (dice.percent(other)) out.method = dice.of<std::string>({"POST", "DELETE", "PUT", "FROB"});
   Fields& fields = out.fields;
   if (dice.percent(30)) fields.emplace_back("Cache-Control", dice.of(kAsked));
@@ -194,7 +194,8 @@ History random_history(std::uint64_t seed, std::size_t steps) {
   Dice dice(seed * 0x9e3779b97f4a7c15ull + 1);
   History out;
   out.seed = seed;
-  out.mode = dice.percent(70) ? Mode::site : Mode::coralized;
+  out.mode = dice.of<Mode>(
+      {Mode::site, Mode::site, Mode::site, Mode::site, Mode::choosy, Mode::coralized, Mode::coralized});
   out.has_silence = dice.percent(1);
   int number = 0;
   const auto change = [&](const std::string& path) {
@@ -246,7 +247,9 @@ std::string to_text(const Step& step) {
 
 std::string to_text(const History& history) {
   std::string out = "seed " + std::to_string(history.seed) +
-                    (history.mode == Mode::site ? ", a site of its own name\n" : ", under the suffix\n");
+                    (history.mode == Mode::site     ? ", a site of its own name\n"
+                     : history.mode == Mode::choosy ? ", a site with settings of its own\n"
+                                                    : ", under the suffix\n");
   for (const Step& step : history.steps) out += "  " + to_text(step) + "\n";
   return out;
 }

@@ -60,6 +60,8 @@ void set(bool& all, std::vector<std::string>& some, const Directive& directive) 
 }
 
 void add(Says& says, const Directive& d) {
+  says.repeated =
+      says.repeated || (d.name == "max-age" && says.max_age) || (d.name == "s-maxage" && says.s_maxage);
   if (d.name == "max-age") set(says.max_age, d);
   if (d.name == "s-maxage") set(says.s_maxage, d);
   if (d.name == "stale-while-revalidate") set(says.while_revalidate, d);
@@ -162,13 +164,16 @@ std::optional<std::int64_t> Stored::explicit_lifetime() const {
 std::int64_t Stored::lifetime() const {
   std::int64_t seconds = 0;
   if (const auto given = explicit_lifetime()) {
-    seconds = *given;
+    seconds = mode == Mode::choosy && says().repeated ? 0 : *given;
   } else {
     // §4.2.2: a tenth of the time since the last change. The bounds are this cache's.
     if (const auto modified = date_seconds(first(response.fields, "Last-Modified")))
       seconds = std::max<std::int64_t>(0, date() - *modified) / 10;
-    seconds =
-        mode == Mode::site ? std::min(seconds, kDay) : std::clamp<std::int64_t>(seconds, 5 * 60, 12 * 3600);
+    if (mode == Mode::coralized) {
+      seconds = std::clamp<std::int64_t>(seconds, 5 * 60, 12 * 3600);
+    } else {
+      seconds = std::clamp<std::int64_t>(seconds, mode == Mode::choosy ? 30 : 0, kDay);
+    }
   }
   if (mode == Mode::coralized) {
     if (response.status >= 400) seconds = std::min<std::int64_t>(seconds, 60);
@@ -183,9 +188,18 @@ std::int64_t Stored::lifetime() const {
 std::int64_t Stored::error_window(bool answered) const {
   const Says author = says();
   if (author.no_cache || author.must_revalidate || author.proxy_revalidate) return 0;
+  if (mode == Mode::choosy && author.s_maxage) return 0;
   if (author.if_error) return *author.if_error * 1000;
   if (author.s_maxage || response.status >= 400) return 0;
+  if (mode == Mode::choosy) return 40'000;
   return answered && mode == Mode::site ? 0 : kDay * 1000;
+}
+
+std::int64_t Stored::revalidate_window() const {
+  const Says author = says();
+  if (author.no_cache || author.must_revalidate || author.proxy_revalidate) return 0;
+  if (mode == Mode::choosy && author.s_maxage) return 0;
+  return author.while_revalidate.value_or(0) * 1000;
 }
 
 bool Stored::may_cover(std::int64_t now, bool answered) const {
@@ -210,7 +224,7 @@ Fields end_to_end(const Fields& fields) {
 Fields forwarded(const Fields& fields, std::int64_t received, Mode mode) {
   Fields out = end_to_end(fields);
   if (!has(out, "Date")) out.emplace_back("Date", date_text(received / 1000));
-  if (mode == Mode::site) return out;
+  if (mode != Mode::coralized) return out;
   // Many sites share a name there.
   std::erase_if(out, [](const auto& field) {
     return is_one_of(lower(field.first), {"set-cookie", "clear-site-data", "x-content-type-options"});
@@ -224,20 +238,20 @@ Fields kept(const Fields& all, const Says& says, Mode mode) {
   std::erase_if(out, [&](const auto& field) {
     const std::string name = lower(field.first);
     return is_one_of(name, says.no_cache_fields) || is_one_of(name, says.private_fields) ||
-           (mode == Mode::coralized && name == "set-cookie");
+           (mode != Mode::site && name == "set-cookie");
   });
   return out;
 }
 
 // `fields`: all those that came, also such as may not be kept.
 bool may_store(const Request& request, const Stored& stored, const Fields& fields) {
-  const bool site = stored.mode == Mode::site;
+  const bool site = stored.mode != Mode::coralized;
   const int status = stored.response.status;
   const Says says = response_says(fields);
   if (request.method != "GET" || status < 200 || status == 206 || status == 304) return false;
   if (!site && !(status == 200 || status == 301 || status == 308 || status == 404 || status == 410))
     return false;
-  if (site && request_asks(request.fields).no_store) return false;
+  if (stored.mode == Mode::site && request_asks(request.fields).no_store) return false;
   const bool understood = status != 299;  // of those that the histories have
   if (says.must_understand ? !understood : says.no_store) return false;
   if (says.is_private || (!site && !says.private_fields.empty())) return false;
@@ -250,14 +264,13 @@ bool may_store(const Request& request, const Stored& stored, const Fields& field
   const bool withheld =
       is_one_of("set-cookie", says.no_cache_fields) || is_one_of("set-cookie", says.private_fields);
   // A cookie goes to others only where the author said for how long (docs/caching.md; §7.3 leaves it open).
-  if (has(fields, "Set-Cookie") && !withheld && (!site || !is_given)) return false;
+  const bool may_set = stored.mode == Mode::choosy || (site && is_given);
+  if (has(fields, "Set-Cookie") && !withheld && !may_set) return false;
   if (!is_given && !is_heuristically_cacheable(status) && !says.is_public && !says.no_cache) return false;
   // What could never be used again without being fetched anew.
   const bool usable = !says.no_cache && stored.lifetime() > stored.age(stored.response_time);
   const bool validator = !first(fields, "ETag").empty() || has(fields, "Last-Modified");
-  const bool revalidates = !says.no_cache && !says.must_revalidate && !says.proxy_revalidate &&
-                           says.while_revalidate.value_or(0) > 0;
-  return usable || validator || revalidates || stored.error_window(false) > 0;
+  return usable || validator || stored.revalidate_window() > 0 || stored.error_window(false) > 0;
 }
 
 std::optional<Stored> to_store(const Request& request, const OriginExchange& exchange, Mode mode) {

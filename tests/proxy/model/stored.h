@@ -14,8 +14,9 @@
 
 namespace reef::proxy::model {
 
-// A site of its own name, by RFC 9111 as it stands; or somebody's site under the suffix, by stricter rules.
-enum class Mode : std::uint8_t { site, coralized };
+// A site of its own name, by RFC 9111 as it stands; one that decides otherwise wherever it may be asked (the
+// settings of a site in docs/caching.md); or somebody's site under the suffix, by stricter rules.
+enum class Mode : std::uint8_t { site, choosy, coralized };
 
 // What the author says (RFC 9111 §5.2.2), of the field that decides (RFC 9213 §2.2).
 struct Says {
@@ -24,6 +25,7 @@ struct Says {
   std::optional<std::int64_t> max_age, s_maxage, while_revalidate, if_error;  // seconds
   std::vector<std::string> no_cache_fields, private_fields;                   // in lower case
   bool targeted = false;
+  bool repeated = false;  // a lifetime is given twice
 };
 [[nodiscard]] Says response_says(const Fields& fields);
 
@@ -49,6 +51,8 @@ struct Stored {
   [[nodiscard]] std::optional<std::int64_t> explicit_lifetime() const;  // seconds
   [[nodiscard]] std::int64_t lifetime() const;
   [[nodiscard]] std::int64_t ttl(std::int64_t now) const { return lifetime() - age(now); }
+  // Behind its lifetime, while it is validated (RFC 5861 §3). ms.
+  [[nodiscard]] std::int64_t revalidate_window() const;
   // How long behind its lifetime it may cover for an origin that fails; with `answered` for one that says so
   // with 500, 502, 503 or 504. ms.
   [[nodiscard]] std::int64_t error_window(bool answered) const;

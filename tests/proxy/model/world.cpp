@@ -17,11 +17,27 @@ namespace {
 
 constexpr std::int64_t kBeginning = 1'800'000'000'250;  // ms; within a second, as clocks are
 constexpr const char* kSite = "www.small.org";
+constexpr const char* kChoosySite = "www.choosy.org";
 constexpr int kTurnsMax = 400;  // of the loop, for one exchange: then it hangs
 
 std::int64_t g_now = kBeginning;  // ms since 1970: a WallClock has no argument
 
 WallTime virtual_time() { return WallTime(std::chrono::milliseconds(g_now)); }
+
+// All that the RFCs leave open, decided the other way.
+rules::Options choosy_rules() {
+  rules::Options out = rules::Options::site();
+  out.heuristic_min = std::chrono::seconds(30);
+  out.repeated = rules::Repeated::stale;
+  out.set_cookie = rules::SetCookie::strip;
+  out.newer_ends_stored = false;
+  out.honour_request_directives = false;
+  out.stale_if_error_default = std::chrono::seconds(40);
+  out.stale_default_covers_5xx = true;
+  out.stale_beside_s_maxage = false;
+  out.range_on_miss = rules::RangeOnMiss::pass;
+  return out;
+}
 
 // An impatient proxy gives an answer up that this process, held up by others, was about to give itself: a
 // difference counts when it comes again.
@@ -34,7 +50,8 @@ Options options_for(std::uint16_t origin_port, bool impatient) {
   options.names.allow_ipv4 = true;
   options.origins.allowed = {*IpPrefix::parse("127.0.0.0/8")};
   options.clients.exempt_clients = {*IpPrefix::parse("127.0.0.0/8")};
-  options.sites = {{kSite, "http://127.0.0.1:" + std::to_string(origin_port)}};
+  const std::string origin = "http://127.0.0.1:" + std::to_string(origin_port);
+  options.sites = {{kSite, origin}, {kChoosySite, origin, choosy_rules()}};
   options.peers.cooperate = false;
   // What spares sick origins has tests of its own; here each request is judged by itself.
   options.origins.negative_ttl = std::chrono::seconds(0);
@@ -137,6 +154,8 @@ bool read_available(int fd, std::string& input) {
   }
 }
 
+std::string site_of(Mode mode) { return mode == Mode::choosy ? kChoosySite : kSite; }
+
 std::string shown(const Response& response) {
   std::string out = std::to_string(response.status);
   for (const auto& [name, value] : response.fields) out += " | " + name + ": " + value;
@@ -184,7 +203,7 @@ class World::Impl {
     prefix_ = "/" + std::to_string(++played_);
     resources_.clear();
     const std::string origin = "http://127.0.0.1:" + std::to_string(origin_port_);
-    CacheModel model(history.mode, {std::string("http://") + kSite + prefix_, origin + prefix_, prefix_});
+    CacheModel model(history.mode, {"http://" + site_of(history.mode) + prefix_, origin + prefix_, prefix_});
     std::optional<Outcome> found;
     for (std::size_t i = 0; i < history.steps.size() && !found; ++i) {
       const Step& step = history.steps[i];
@@ -219,8 +238,9 @@ class World::Impl {
       client_ = connect_to(port_);
       input_.clear();
     }
-    const std::string host =
-        mode == Mode::site ? kSite : "127.0.0.1." + std::to_string(origin_port_) + ".reef.localhost";
+    const std::string host = mode == Mode::coralized
+                                 ? "127.0.0.1." + std::to_string(origin_port_) + ".reef.localhost"
+                                 : site_of(mode);
     std::string text = request.method + " " + prefix_ + request.path + " HTTP/1.1\r\nHost: " + host + "\r\n";
     for (const auto& [name, value] : request.fields) text += name + ": " + value + "\r\n";
     const bool has_body = request.method == "POST" || request.method == "PUT";
