@@ -20,7 +20,7 @@ from .wan_stage import File, Stage, add_stage_arguments
 
 UNITS = {"": 1, "KiB": 1 << 10, "MiB": 1 << 20}
 COUNTERS = ("parts", "part_fills", "part_sources", "peer_fetches", "peer_failures", "peer_lies", "hedges",
-            "fills_resumed", "peer_bytes", "origin_bytes")
+            "fills_resumed", "peer_bytes", "origin_bytes", "announces", "announces_found")
 
 
 def size(text):
