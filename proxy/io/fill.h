@@ -69,6 +69,7 @@ struct FillResult {
   rules::Forward forward = rules::Forward::uri_miss;
   int origin_status = 0;  // what the origin said; 0: nothing
   bool stale_for_error = false;
+  bool to_pass = false;  // too large to be kept: who waits is to fetch it for himself
   // Otherwise, where there was no head: what to tell those who wait. `why` is a whole sentence.
   int status = 502;
   std::string why;
@@ -154,6 +155,8 @@ class Fill {
   // The client that alone wanted this has gone.
   void cancel();
   void on_upload_data();
+  // Its one reader has taken some of what passes.
+  void on_taken();
   // What is stored may cover for an origin that answers 500, 502, 503 or 504.
   [[nodiscard]] bool covers_server_error() const;
 
@@ -231,6 +234,7 @@ class Fill {
   std::uint64_t winner_ = 0;  // the attempt whose body we take; 0: none
 
   std::unique_ptr<BodyWriter> writer_;
+  bool paused_ = false;         // the fetch of what passes, until its reader has taken some
   std::uint64_t received_ = 0;  // bytes of the body so far
   std::uint64_t skip_ = 0;      // bytes of a repeated body that we have already
   int resumes_ = 0;
