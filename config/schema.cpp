@@ -79,8 +79,10 @@ void add_proxy(std::vector<Setting>& out) {
                        "Who leaves the memory for others; docs/store.md compares the policies."));
   out.push_back(scalar(cache + "disk_bytes", BytesType{0, 1024 * kTiB}, REEF_FIELD(proxy.cache.disk_bytes),
                        "Disk for objects. 0: memory only."));
-  out.push_back(scalar(cache + "object_bytes_max", BytesType{kKiB, kTiB},
-                       REEF_FIELD(proxy.cache.object_bytes_max), "Longer bodies are refused."));
+  out.push_back(
+      scalar(cache + "object_bytes_max", BytesType{kKiB, kTiB}, REEF_FIELD(proxy.cache.object_bytes_max),
+             "Longer bodies are not kept: those of sites pass through, those under Coralized names are "
+             "refused."));
   out.push_back(scalar(cache + "small_body_bytes_max", BytesType{0, kMiB},
                        REEF_FIELD(proxy.cache.small_body_bytes_max),
                        "Bodies up to this are kept in the index file, longer ones in files of their own."));

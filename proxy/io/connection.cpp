@@ -406,10 +406,16 @@ void Connection::body_grew() {
 
 void Connection::on_writable() { pump(kTurnBytesMax); }
 
-// Sends until the socket takes no more, the body has no more yet, the answer is out, or `most` bytes of it
-// are.
 void Connection::pump(std::size_t most) {
   if (out_ == nullptr) return;
+  send_some(most);
+  if (out_ == nullptr || out_->body == nullptr || !out_->body->is_window()) return;
+  out_->body->release(out_->at);
+  context_.host.on_taken(*this);
+}
+
+// Until the socket takes no more, the body has no more yet, the answer is out, or `most` bytes of it are.
+void Connection::send_some(std::size_t most) {
   for (std::size_t written = 0; written < most;) {
     std::array<iovec, 10> pieces;
     std::size_t count = 0;

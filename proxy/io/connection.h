@@ -44,6 +44,8 @@ class ConnectionHost {
   virtual void on_bad_request(Connection& connection, int status, std::string_view why) = 0;
   // More of the request's body can be read.
   virtual void on_upload_data(Connection& connection) = 0;
+  // Some of a body that passes through a window (Body::is_window()) has been sent.
+  virtual void on_taken(Connection& connection) = 0;
   // The exchange ends without its answer having been sent in full.
   virtual void on_abandoned(Connection& connection) = 0;
   // To be destroyed, but not inside this call.
@@ -153,6 +155,7 @@ class Connection final : public Exchange, public TimerWheel::Entry {
   }
 
   void pump(std::size_t most);
+  void send_some(std::size_t most);
   enum class Gathered : std::uint8_t { data, nothing_yet, finished, failed };
   [[nodiscard]] Gathered gather(std::size_t most, std::array<iovec, 10>& pieces, std::size_t& count);
   [[nodiscard]] Gathered gather_from_file(const Piece& piece, std::size_t limit, iovec& out);

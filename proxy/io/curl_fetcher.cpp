@@ -133,6 +133,18 @@ void CurlFetcher::resume_upload(FetchId id) {
   in_curl([&] { curl_easy_pause(found->second->easy.get(), CURLPAUSE_CONT); });
 }
 
+void CurlFetcher::pause(FetchId id) {
+  const auto found = transfers_.find(static_cast<std::uint64_t>(id));
+  if (found == transfers_.end() || !found->second->added) return;
+  curl_easy_pause(found->second->easy.get(), CURLPAUSE_RECV);
+}
+
+void CurlFetcher::resume(FetchId id) {
+  const auto found = transfers_.find(static_cast<std::uint64_t>(id));
+  if (found == transfers_.end() || !found->second->added || inside_) return;
+  in_curl([&] { curl_easy_pause(found->second->easy.get(), CURLPAUSE_CONT); });
+}
+
 void CurlFetcher::in_curl(const std::function<void()>& call) {
   BASE_CHECK(!inside_);
   inside_ = true;

@@ -32,6 +32,9 @@ class CurlFetcher final : public Fetcher {
   [[nodiscard]] FetchId start(FetchRequest request, FetchSink& sink) override;
   void cancel(FetchId id) override;
   void resume_upload(FetchId id) override;
+  // The longest time of a whole fetch runs on meanwhile.
+  void pause(FetchId id) override;
+  void resume(FetchId id) override;
 
  private:
   struct Transfer;

@@ -109,6 +109,10 @@ class Fetcher {
   // Unknown ids are ignored.
   virtual void cancel(FetchId id) = 0;
   virtual void resume_upload(FetchId id) = 0;
+  // From inside on_body: nothing more is read of the response, and no time runs for the server, until
+  // resume(). What was read already, some ten KiB, may still be delivered. Both do nothing a second time.
+  virtual void pause(FetchId id) = 0;
+  virtual void resume(FetchId id) = 0;
 };
 
 }  // namespace reef::proxy

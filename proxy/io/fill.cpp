@@ -21,6 +21,9 @@ namespace {
 
 // Longer interim answers stay here: they are advice, and are not to fill the send buffer of a client.
 constexpr std::size_t kInterimBytesMax = 4 << 10;
+// A fetch is paused while its window has less room: twice what a fetcher reads at once, as the rest of what
+// it has read still comes.
+constexpr std::size_t kWindowRoomMin = 128 << 10;
 
 }  // namespace
 
@@ -154,7 +157,21 @@ bool Fill::on_resumed_head(Attempt& attempt, const http::ResponseHead& head) {
 bool Fill::begin_body(Attempt& attempt, Received received, bool shared) {
   const bool no_body = method() == "HEAD" || received.head.status == 204 || received.head.status == 304;
   const std::optional<std::uint64_t> length = no_body ? std::optional<std::uint64_t>(0) : received.length;
-  auto writer = host_.store().begin(length);
+  // A site's answer of any length passes: to its one reader through a window, at his pace.
+  const bool passes = alone_ && request_->to->mode == rules::Mode::site;
+  Result<std::unique_ptr<BodyWriter>> writer =
+      passes && !length ? host_.store().begin_passing(length) : host_.store().begin(length);
+  if (!writer && passes) writer = host_.store().begin_passing(length);
+  if (!writer && !alone_ && request_->to->mode == rules::Mode::site) {
+    winner_ = attempt.number_;
+    host_.forget_stored(*request_);
+    host_.remember_unshared(*request_);
+    FillResult result;
+    result.forward = forward_;
+    result.to_pass = true;
+    end(std::move(result));
+    return true;
+  }
   if (!writer) {
     winner_ = attempt.number_;
     // Newer than what is stored all the same.
@@ -212,14 +229,30 @@ bool Fill::on_body(Attempt& attempt, ByteView bytes) {
     if (bytes.empty()) return true;
   }
   if (parts_ != nullptr) return take_part(attempt, bytes);
+  if (!writer_->fits(bytes.size()) && !alone_ && request_->to->mode == rules::Mode::site) {
+    // Those who read it have what the spool holds; it is not kept, and who asks from now on does so alone.
+    writer_->let_pass();
+    forgotten_ = true;
+    host_.remember_unshared(*request_);
+  }
   count_brought(attempt, bytes.size());
   if (auto added = writer_->append(bytes); !added) {
     body_refused(added.error());
     return false;
   }
   received_ += bytes.size();
+  if (writer_->body()->is_window() && writer_->room() < kWindowRoomMin) {
+    paused_ = true;
+    host_.fetcher().pause(attempt.fetch_);
+  }
   host_.on_fill_grew(*this);
   return true;
+}
+
+void Fill::on_taken() {
+  if (!paused_ || writer_ == nullptr || writer_->room() < 2 * kWindowRoomMin) return;
+  paused_ = false;
+  if (const Attempt* attempt = find_attempt(winner_)) host_.fetcher().resume(attempt->fetch_);
 }
 
 void Fill::on_end(Attempt& attempt, FetchEnd why, std::string_view detail) {

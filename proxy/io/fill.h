@@ -75,6 +75,7 @@ struct FillResult {
   rules::Forward forward = rules::Forward::uri_miss;
   int origin_status = 0;  // what the origin said; 0: nothing
   bool stale_for_error = false;
+  bool to_pass = false;  // too large to be kept: who waits is to fetch it for himself
   // Otherwise, where there was no head: what to tell those who wait. `why` is a whole sentence.
   int status = 502;
   std::string why;
@@ -165,6 +166,8 @@ class Fill {
   // The client that alone wanted this has gone.
   void cancel();
   void on_upload_data();
+  // Its one reader has taken some of what passes.
+  void on_taken();
   // What is stored may cover for an origin that answers 500, 502, 503 or 504.
   [[nodiscard]] bool covers_server_error() const;
 
@@ -273,6 +276,7 @@ class Fill {
   std::uint64_t origin_brought_ = 0;  // of all bytes taken
   std::unique_ptr<PartPlan> parts_;   // null: everything comes from the winner
   bool in_order_ = false;  // there is no room for what comes out of order: parts come one after the other
+  bool paused_ = false;    // the fetch of what passes, until its reader has taken some
   int resumes_ = 0;
   bool changed_ = false;  // the origin no longer has the response that we began with
   std::optional<std::uint64_t> length_;

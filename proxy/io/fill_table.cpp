@@ -219,6 +219,10 @@ void FillTable::upload_alone(ExchangeId exchange) {
   if (Entry* entry = entry_of(alone_key(exchange))) entry->fill->on_upload_data();
 }
 
+void FillTable::taken_alone(ExchangeId exchange) {
+  if (Entry* entry = entry_of(alone_key(exchange))) entry->fill->on_taken();
+}
+
 UploadSource* FillTable::upload_of(const RequestInfo& request) {
   return parts_.links.port(parts_.links.self()).front->upload_of(request.exchange);
 }

@@ -220,7 +220,9 @@ void Front::answer_with(Exchange& exchange, const Asked& asked, const ObjectHead
   // Of other methods they are the origin's to judge: PUT with If-None-Match: * and its like (RFC 9110
   // §13.1.2).
   const bool readable = asked.head.method == "GET" || asked.head.method == "HEAD";
-  if ((asked.marks.conditional || asked.marks.range) && readable) {
+  // What passes through a window can neither be cut nor withheld; the origin has judged its conditions.
+  const bool passing = body != nullptr && body->is_window();
+  if ((asked.marks.conditional || asked.marks.range) && readable && !passing) {
     conditional = conditional_reply(asked.head, head, reply.fields, length);
     if (conditional.status != head.status) {
       reply.status = conditional.status;

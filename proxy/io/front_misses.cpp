@@ -308,6 +308,10 @@ void Front::on_fill_end(const UrlHash& key, const FillResult& result, bool keep)
       wait_for(*exchange, request);
       continue;
     }
+    if (result.to_pass) {
+      look_elsewhere(*exchange, request);
+      continue;
+    }
     if (result.object == nullptr) {
       StackLines status;
       status.add("Cache-Status: ")

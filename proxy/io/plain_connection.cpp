@@ -58,7 +58,7 @@ std::error_code PlainConnection::finish_connect() {
   if (error != 0) return {error, std::generic_category()};
   want_write(false);
   // Stays for as long as the connection lives: while it is kept, an end or bytes nobody asked for are seen.
-  event_add(read_event_.get(), nullptr);
+  want_read(true);
   return {};
 }
 
@@ -78,6 +78,12 @@ IoResult PlainConnection::write(std::string_view bytes) {
 bool PlainConnection::is_quiet() const {
   char byte = 0;
   return ::recv(fd_.get(), &byte, 1, MSG_PEEK) < 0 && is_transient(errno);
+}
+
+void PlainConnection::want_read(bool on) {
+  if (on == reading_) return;
+  reading_ = on;
+  on ? event_add(read_event_.get(), nullptr) : event_del(read_event_.get());
 }
 
 void PlainConnection::want_write(bool on) {

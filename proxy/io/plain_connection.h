@@ -50,6 +50,8 @@ class PlainConnection {
   [[nodiscard]] bool is_quiet() const;
 
   void want_write(bool on);
+  // Once connected it is read, unless told otherwise.
+  void want_read(bool on);
   void set_handler(Handler& handler) { handler_ = &handler; }
 
   [[nodiscard]] const Endpoint& endpoint() const { return endpoint_; }
@@ -66,6 +68,7 @@ class PlainConnection {
   EventPtr read_event_;
   EventPtr write_event_;
   bool writing_ = false;
+  bool reading_ = false;
 };
 
 }  // namespace reef::proxy

@@ -82,6 +82,7 @@ struct PlainFetcher::Fetch final : PlainConnection::Handler, TimerWheel::Entry {
   FetchRequest request;
   std::size_t address = 0;
   bool reused = false;  // the connection
+  bool paused = false;  // its sink takes nothing just now
   bool cut = false;     // the request was not sent in full and will not be
   std::unique_ptr<PlainConnection> connection;
   std::string text;  // of the request: from text_at on not sent yet; empty: all is
@@ -162,6 +163,24 @@ void PlainFetcher::resume_upload(FetchId id) {
   if (!fetch->calling) write(*fetch);
 }
 
+void PlainFetcher::pause(FetchId id) {
+  Fetch* fetch = find(id);
+  if (fetch == nullptr || fetch->connection == nullptr || fetch->paused) return;
+  fetch->paused = true;
+  fetch->connection->want_read(false);
+  // From here on it is the reader's pace that counts.
+  fetch->total_at = fetch->phase_at = TimePoint::max();
+  schedule(*fetch);
+}
+
+void PlainFetcher::resume(FetchId id) {
+  Fetch* fetch = find(id);
+  if (fetch == nullptr || !fetch->paused) return;
+  fetch->paused = false;
+  fetch->connection->want_read(true);
+  begin_window(*fetch);
+}
+
 // --- the request
 
 void PlainFetcher::launch(Fetch& fetch) {
@@ -220,7 +239,7 @@ void PlainFetcher::ask(Fetch& fetch) {
   fetch.moved = 0;
   fetch.reader.begin(request.method);
   fetch.upload.begin(request.upload, request.upload_bytes);
-  fetch.cut = false;
+  fetch.cut = fetch.paused = false;
   append_request_head(fetch.text, request);
   write(fetch);
 }
@@ -343,6 +362,7 @@ void PlainFetcher::release(Fetch& fetch) {
   const bool exchanged = fetch.at == Fetch::At::asking || fetch.at == Fetch::At::reading;
   if (exchanged && fetch.reader.leaves_connection() && fetch.is_sent() && !fetch.cut &&
       !fetch.request.fresh_connection) {
+    fetch.connection->want_read(true);
     pool_.keep(std::move(fetch.connection));
   }
   fetch.connection.reset();
@@ -386,8 +406,8 @@ void PlainFetcher::settle() {
 
 void PlainFetcher::begin_window(Fetch& fetch) {
   fetch.moved = 0;
-  fetch.phase_at =
-      fetch.request.rate_min_bytes > 0 ? loop_.now() + fetch.request.rate_window : TimePoint::max();
+  fetch.phase_at = fetch.request.rate_min_bytes > 0 && !fetch.paused ? loop_.now() + fetch.request.rate_window
+                                                                     : TimePoint::max();
   schedule(fetch);
 }
 
@@ -397,7 +417,9 @@ void PlainFetcher::schedule(Fetch& fetch) {
     wheel_at_ = loop_.now();
     tick_.start(kTick);
   }
-  const Duration left = std::min(fetch.total_at, fetch.phase_at) - wheel_at_;
+  const TimePoint due = std::min(fetch.total_at, fetch.phase_at);
+  if (due == TimePoint::max()) return wheel_.cancel(fetch);
+  const Duration left = due - wheel_at_;
   wheel_.set(fetch,
              static_cast<TimerWheel::Tick>(std::max(left + kTick - Duration(1), Duration::zero()) / kTick));
 }

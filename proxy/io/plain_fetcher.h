@@ -36,6 +36,8 @@ class PlainFetcher final : public Fetcher {
   [[nodiscard]] FetchId start(FetchRequest request, FetchSink& sink) override;
   void cancel(FetchId id) override;
   void resume_upload(FetchId id) override;
+  void pause(FetchId id) override;
+  void resume(FetchId id) override;
 
   [[nodiscard]] std::size_t kept_connections() const { return pool_.size(); }
 

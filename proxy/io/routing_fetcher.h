@@ -22,6 +22,8 @@ class RoutingFetcher final : public Fetcher {
   }
   void cancel(FetchId id) override { behind(id).cancel(inner(id)); }
   void resume_upload(FetchId id) override { behind(id).resume_upload(inner(id)); }
+  void pause(FetchId id) override { behind(id).pause(inner(id)); }
+  void resume(FetchId id) override { behind(id).resume(inner(id)); }
 
  private:
   // The lowest bit of an id says whose it is.

@@ -123,6 +123,7 @@ class Worker::Impl final : public ConnectionHost {
     front_.on_bad_request(connection, status, why);
   }
   void on_upload_data(Connection& connection) override { front_.on_upload_data(connection.id()); }
+  void on_taken(Connection& connection) override { fills_.taken_alone(connection.id()); }
   void on_abandoned(Connection& connection) override { front_.on_abandoned(connection.id()); }
   void on_closed(Connection& connection) override {
     const auto found = connections_.find(connection.connection_id());

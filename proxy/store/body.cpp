@@ -58,6 +58,13 @@ Piece Body::piece(std::uint64_t offset, std::size_t max) const {
   // included.
   const Progress seen = progress();
   if (offset >= seen.bytes) return {};
+  if (is_window()) {
+    if (offset < released_) return {};
+    const std::size_t at = static_cast<std::size_t>(offset % window_bytes_);
+    const std::size_t run =
+        std::min({max, static_cast<std::size_t>(seen.bytes - offset), window_bytes_ - at});
+    return {.memory = {blocks_[0].get() + at, run}, .fd = -1, .offset = offset, .size = run};
+  }
   const std::uint64_t file_from = file_from_.load(std::memory_order_relaxed);
   const std::uint64_t overflow_from = overflow_from_.load(std::memory_order_relaxed);
   std::uint64_t size = std::min<std::uint64_t>(max, seen.bytes - offset);

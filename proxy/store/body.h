@@ -13,6 +13,7 @@
 // the fill's owner wakes its readers by message.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <cstddef>
@@ -67,6 +68,10 @@ class Body {
   [[nodiscard]] ByteView block() const;
   // The length that was announced (Content-Length), or nullopt.
   [[nodiscard]] std::optional<std::uint64_t> expected_bytes() const { return expected_bytes_; }
+  // Only its latest bytes are there, in a ring that the writer fills as its one reader, on the writer's own
+  // loop, says with release() that those before `offset` are not read again.
+  [[nodiscard]] bool is_window() const { return window_bytes_ > 0; }
+  void release(std::uint64_t offset) const { released_ = std::max(released_, offset); }
   // Memory that this body holds, for the RAM tier's budget. The bytes of a file on disk do not count.
   [[nodiscard]] std::size_t ram_bytes() const;
   // It was asked for again: by whoever serves it from memory, for whoever decides what is worth the disk.
@@ -100,7 +105,9 @@ class Body {
   mutable std::atomic<bool> reused_{false};
   bool single_block_ = false;  // blocks_[0] holds all of it (announced length, or compacted)
   bool may_be_cold_ = false;
-  std::size_t block_bytes_ = 0;  // size of the single block
+  std::size_t block_bytes_ = 0;         // size of the single block
+  std::size_t window_bytes_ = 0;        // of the ring in blocks_[0]; 0: no window
+  mutable std::uint64_t released_ = 0;  // of a window
   std::array<std::unique_ptr<std::byte[]>, kBlocksMax> blocks_;
   std::atomic<std::size_t> ram_bytes_{0};
 

@@ -50,6 +50,12 @@ Result<> BodyWriter::append(ByteView bytes) {
   if (body_->expected_bytes_ && total > *body_->expected_bytes_) {
     return fail(break_off(store_error(StoreError::longer_than_announced)));
   }
+  if (body_->is_window()) {
+    if (auto added = append_to_window(bytes); !added) return fail(break_off(added.error()));
+    bytes_ = total;
+    body_->publish(bytes_, BodyState::arriving);
+    return {};
+  }
   if (auto added = write(bytes); !added) return fail(break_off(added.error()));
   return publish(bytes);
 }
@@ -116,6 +122,27 @@ Result<std::size_t> BodyWriter::absorb(std::uint64_t end, std::size_t max) {
   return absorbed;
 }
 
+void BodyWriter::make_window(std::size_t bytes) {
+  body_->single_block_ = false;
+  body_->window_bytes_ = bytes;
+  body_->blocks_[0] = std::make_unique_for_overwrite<std::byte[]>(bytes);
+  body_->ram_bytes_.store(bytes, std::memory_order_relaxed);
+  let_pass();
+}
+
+std::size_t BodyWriter::room() const {
+  return body_->window_bytes_ - static_cast<std::size_t>(bytes_ - body_->released_);
+}
+
+Result<> BodyWriter::append_to_window(ByteView bytes) {
+  if (bytes.size() > room()) return fail(store_error(StoreError::no_space, "window"));
+  const std::size_t at = static_cast<std::size_t>(bytes_ % body_->window_bytes_);
+  const std::size_t run = std::min(bytes.size(), body_->window_bytes_ - at);
+  std::memcpy(body_->blocks_[0].get() + at, bytes.data(), run);
+  if (run < bytes.size()) std::memcpy(body_->blocks_[0].get(), bytes.data() + run, bytes.size() - run);
+  return {};
+}
+
 Result<> BodyWriter::append_to_memory(ByteView bytes) {
   std::uint64_t at = bytes_;
   while (!bytes.empty()) {
@@ -177,7 +204,7 @@ std::shared_ptr<const Body> BodyWriter::settled_body() const {
     if (body_->overflow_ || is_whole_file) return shared_;
     return Body::of_file(body_->file_, bytes_, false);
   }
-  if (body_->single_block_) return shared_;
+  if (body_->single_block_ || body_->is_window()) return shared_;
   const std::shared_ptr<Body> compact(new Body);
   compact->expected_bytes_ = bytes_;
   compact->single_block_ = true;
@@ -207,7 +234,7 @@ Result<std::shared_ptr<const Object>> BodyWriter::finish(ObjectHead head, bool p
   body_->publish(bytes_, BodyState::complete);
   auto object = std::make_shared<const Object>(Object{std::move(head), settled_body()});
   // A body that is partly in memory because the disk refused it is not offered to the disk again.
-  const bool is_refused = in_file_ && (body_->overflow_ || body_->file_->in_memory());
+  const bool is_refused = body_->is_window() || (in_file_ && (body_->overflow_ || body_->file_->in_memory()));
   if (persist && !is_refused && keep_) keep_(object);
   return object;
 }

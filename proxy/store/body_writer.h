@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <limits>
 #include <memory>
 #include <optional>
 
@@ -57,6 +58,16 @@ class BodyWriter {
   void promise(const Sha256Digest& digest) { promised_ = digest; }
   [[nodiscard]] const std::optional<Sha256Digest>& promised() const { return promised_; }
 
+  // Before the first byte: nothing will be kept, and of any length the latest `bytes` are there for the one
+  // reader (Body::is_window()).
+  void make_window(std::size_t bytes);
+  // Bytes that a window takes before its reader has released some; more than that is StoreError::no_space.
+  [[nodiscard]] std::size_t room() const;
+  // So many more bytes are not too large.
+  [[nodiscard]] bool fits(std::size_t bytes) const { return bytes_ + bytes <= limits_.object_bytes_max; }
+  // Takes more than fits, as far as the spool goes; what is finished so is not to be persisted.
+  void let_pass() { limits_.object_bytes_max = std::numeric_limits<std::uint64_t>::max(); }
+
   // The response arrived in full: fills in head.body_bytes and head.body_digest, declares the body complete
   // and queues the object for the disk where `persist` (it is usable at once; losing the race with a crash
   // loses only the copy on disk). Errors: ::shorter_than_announced, ::digest_mismatch (with promise()); the
@@ -70,13 +81,14 @@ class BodyWriter {
   [[nodiscard]] Result<> write(ByteView bytes);
   [[nodiscard]] Result<> publish(ByteView bytes);
   [[nodiscard]] const Sha256Digest& whole_digest();
+  [[nodiscard]] Result<> append_to_window(ByteView bytes);
   [[nodiscard]] Result<> append_to_memory(ByteView bytes);
   [[nodiscard]] Result<> append_to_file(ByteView bytes);
   [[nodiscard]] Result<> move_to_file();
   [[nodiscard]] std::shared_ptr<const Body> settled_body() const;
   Error break_off(Error error);
 
-  const BodyLimits limits_;
+  BodyLimits limits_;
   const std::shared_ptr<Spool> spool_;
   const Keep keep_;
   std::shared_ptr<Body> body_;

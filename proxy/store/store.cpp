@@ -3,6 +3,13 @@
 #include "proxy/store/core.h"
 
 namespace reef::proxy {
+namespace {
+
+// What of a passing body waits for its reader: the fetch is read some tens of KiB at a time, and a socket
+// takes about as much.
+constexpr std::size_t kWindowBytes = 512 << 10;
+
+}  // namespace
 
 Result<std::unique_ptr<Store>> Store::open(StoreOptions options, DiskPool& pool, EventLoop& home) {
   auto core = std::make_shared<Core>(std::move(options), pool, home);
@@ -18,6 +25,14 @@ const UrlHasher& Store::hasher() const { return core_->hasher(); }
 
 Result<std::unique_ptr<BodyWriter>> Store::begin(std::optional<std::uint64_t> expected_bytes) {
   return core_->begin(expected_bytes);
+}
+
+std::unique_ptr<BodyWriter> Store::begin_passing(std::optional<std::uint64_t> expected_bytes) {
+  // No block of the announced length: a window takes its place.
+  auto writer = std::make_unique<BodyWriter>(BodyLimits{.ram_object_bytes_max = 0, .object_bytes_max = 0},
+                                             nullptr, expected_bytes, nullptr);
+  writer->make_window(kWindowBytes);
+  return writer;
 }
 
 bool Store::may_have(const UrlHash& hash) const { return core_->may_have(hash); }

@@ -98,6 +98,9 @@ class Store {
   // too_large). The writer belongs to the calling thread.
   [[nodiscard]] Result<std::unique_ptr<BodyWriter>> begin(std::optional<std::uint64_t> expected_bytes);
 
+  // The same for one reader on the calling thread, of any length, of which nothing is kept.
+  [[nodiscard]] std::unique_ptr<BodyWriter> begin_passing(std::optional<std::uint64_t> expected_bytes);
+
   // False: certainly not on disk. True: probably (about 1 % wrong with objects_expected objects). Lock-free,
   // no disk, any thread.
   [[nodiscard]] bool may_have(const UrlHash& hash) const;
