@@ -214,8 +214,8 @@ def main():
         with make_node(ADDRESS, directory / "node", origin.port) as node:
             node.wait_ready()
             get((ADDRESS, node.proxy_port), SITE, "/canary")
-            passing(figures, node, origin, options)
             slow_reader(figures, node, origin)
+            passing(figures, node, origin, options)
     return figures.finish(options.json)
 
 
