@@ -35,7 +35,7 @@ EventLoop::EventLoop(TimerPrecision precision, std::size_t mailbox_max)
   BASE_CHECK(wake_.is_open());
   wake_event_.reset(event_new(
       base_.get(), wake_.get(), EV_READ | EV_PERSIST,
-      [](evutil_socket_t, short, void* self) { static_cast<EventLoop*>(self)->drain(); }, this));
+      [](evutil_socket_t, short, void* self) { static_cast<EventLoop*>(self)->run_posted(); }, this));
   BASE_CHECK(wake_event_ != nullptr && event_add(wake_event_.get(), nullptr) == 0);
 }
 
@@ -76,7 +76,12 @@ bool EventLoop::enqueue(Task task, std::size_t waiting_max) {
   return true;
 }
 
-void EventLoop::drain() {
+bool EventLoop::has_posted() const {
+  const std::lock_guard lock(mutex_);
+  return !tasks_.empty();
+}
+
+void EventLoop::run_posted() {
   std::uint64_t count = 0;
   [[maybe_unused]] const ssize_t got = ::read(wake_.get(), &count, sizeof count);
   std::vector<Task> tasks;

@@ -44,19 +44,23 @@ class EventLoop {
   // leave the asker waiting for ever. False, and dropped without running, once the loop is closed.
   bool post_answer(Task task);
 
+  // On the loop, in a callback of an event: what has been posted runs now instead of after that callback. For
+  // who takes something from outside that may be a consequence of what was posted.
+  [[nodiscard]] bool has_posted() const;
+  void run_posted();
+
   // The monotonic clock. Take it once per turn and hand it on, so that a whole turn sees one time.
   [[nodiscard]] TimePoint now() const;
   [[nodiscard]] event_base* base() const { return base_.get(); }
 
  private:
   bool enqueue(Task task, std::size_t waiting_max);
-  void drain();
 
   EventBasePtr base_;
   Fd wake_;
   EventPtr wake_event_;
   const std::size_t mailbox_max_;
-  std::mutex mutex_;  // guards tasks_ and closed_ only
+  mutable std::mutex mutex_;  // guards tasks_ and closed_ only
   std::vector<Task> tasks_;
   bool closed_ = false;
 };

@@ -108,7 +108,7 @@ void Connection::start() {
   set_deadline(context_.limits.head_deadline);
   // Most clients have sent their request by the time that they are accepted. Where that is all they want, the
   // loop never learns of them.
-  on_readable();
+  on_readable(true);
   if (state_ != State::closed && !input_ended_) want_read(true);
 }
 
@@ -122,7 +122,8 @@ void Connection::want_read(bool on) {
   if (read_event_ == nullptr) {
     read_event_.reset(event_new(
         context_.loop.base(), transport_->fd(), EV_READ | EV_PERSIST,
-        [](evutil_socket_t, short, void* self) { static_cast<Connection*>(self)->on_readable(); }, this));
+        [](evutil_socket_t, short, void* self) { static_cast<Connection*>(self)->on_readable(false); },
+        this));
     BASE_CHECK(read_event_ != nullptr);
   }
   event_add(read_event_.get(), nullptr);
@@ -204,7 +205,7 @@ void Connection::abort() {
   close();
 }
 
-void Connection::on_readable() {
+void Connection::on_readable(bool is_first) {
   const bool direct = state_ == State::reading && input_.empty();
   std::size_t room = context_.scratch.size();
   if (!direct && state_ != State::lingering) {
@@ -225,6 +226,13 @@ void Connection::on_readable() {
   context_.stats.bytes_in.add(got.bytes);
   const std::string_view bytes(context_.scratch.data(), got.bytes);
   if (state_ == State::lingering) return;
+  if (is_first && context_.loop.has_posted()) {
+    // The loop tells in order: a message that another worker sent before this request was sent comes before
+    // it. It has not told us of the request, so that order is ours to keep.
+    const std::string kept(bytes);
+    context_.loop.run_posted();
+    return consume(kept);
+  }
   if (direct) return consume(bytes);
   input_.append(bytes);
   if (state_ == State::reading) {

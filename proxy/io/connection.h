@@ -135,7 +135,7 @@ class Connection final : public Exchange, public TimerWheel::Entry {
     Connection& owner_;
   };
 
-  void on_readable();
+  void on_readable(bool is_first);
   void on_writable();
   void want_read(bool on);
   void want_write(bool on);

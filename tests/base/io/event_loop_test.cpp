@@ -120,6 +120,24 @@ TEST_CASE("start() moves a timer, stop() cancels it, and a delay below zero is n
   CHECK(moved == 1);
 }
 
+TEST_CASE("what has been posted can be run from within a callback, once and in order") {
+  EventLoop loop;
+  std::string order;
+  Timer timer(loop, [&] {
+    CHECK_FALSE(loop.has_posted());
+    REQUIRE(loop.post([&] { order += 'a'; }));
+    REQUIRE(loop.post([&] { order += 'b'; }));
+    CHECK(loop.has_posted());
+    loop.run_posted();
+    CHECK_FALSE(loop.has_posted());
+    order += 'c';
+    loop.stop();
+  });
+  timer.start(Duration::zero());
+  loop.run();
+  CHECK(order == "abc");
+}
+
 TEST_CASE("a deferred call comes once, after the one that asked for it and before any timer") {
   EventLoop loop;
   std::string order;
