@@ -80,6 +80,14 @@ bool FieldLines::next(std::string_view& name, std::string_view& value, std::stri
   return true;
 }
 
+std::vector<Field> fields_of(std::string_view block) {
+  std::vector<Field> fields;
+  FieldLines lines(block);
+  std::string_view name, value, line;
+  while (lines.next(name, value, line)) fields.push_back({name, value});
+  return fields;
+}
+
 std::string_view find_line(std::string_view block, std::string_view name) noexcept {
   FieldLines lines(block);
   std::string_view line_name, value, line;

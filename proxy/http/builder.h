@@ -5,8 +5,10 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "proxy/http/date.h"
+#include "proxy/http/head.h"
 
 namespace reef::proxy::http {
 
@@ -47,6 +49,8 @@ class FieldLines {
  private:
   std::string_view rest_;
 };
+// All of them, as views into the block.
+[[nodiscard]] std::vector<Field> fields_of(std::string_view block);
 [[nodiscard]] std::string_view find_line(std::string_view block,
                                          std::string_view name) noexcept;  // value, or empty
 

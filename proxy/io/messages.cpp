@@ -37,15 +37,6 @@ std::vector<http::Field> unmarked(http::FieldsView fields) {
   return out;
 }
 
-// Field lines as views into them.
-std::vector<http::Field> fields_of(std::string_view block) {
-  std::vector<http::Field> out;
-  http::FieldLines lines(block);
-  std::string_view name, value, whole;
-  while (lines.next(name, value, whole)) out.push_back({name, value});
-  return out;
-}
-
 bool is_validator(std::string_view name) {
   return http::equal_ignoring_case(name, "If-None-Match") ||
          http::equal_ignoring_case(name, "If-Modified-Since");
@@ -267,7 +258,7 @@ Freshened freshened(const Object& stored, const http::ResponseHead& head, const 
     merged.last_modified = time;
   // Stored under a key that tells other variants apart than it now says there are (RFC 9111 §4.1).
   std::string vary_names;
-  if (policy) rules::append_vary_names(vary_names, fields_of(merged.fields));
+  if (policy) rules::append_vary_names(vary_names, http::fields_of(merged.fields));
   const bool same_key = vary_names == request.vary_names;
   return {with_head(stored, std::move(merged)), policy && same_key, policy.has_value()};
 }
@@ -343,7 +334,7 @@ std::vector<std::string> invalidated_urls(const RequestInfo& request, const Obje
   std::vector<std::string> urls;
   if (!rules::invalidates(request.head().method, answer.status)) return urls;
   urls.push_back(request.plain_url);
-  const std::vector<http::Field> fields = fields_of(answer.fields);
+  const std::vector<http::Field> fields = http::fields_of(answer.fields);
   // The name by which the client found the site, and the one that its origin has for itself.
   const auto target = names::parse_target(request.head());
   const std::string_view authorities[] = {target ? target->authority : request.to->authority,

@@ -6,18 +6,6 @@
 #include "proxy/http/range.h"
 
 namespace reef::proxy::rules {
-namespace {
-
-// The fields of a block, as views into it.
-std::vector<http::Field> fields_of(std::string_view block) {
-  std::vector<http::Field> fields;
-  http::FieldLines lines(block);
-  std::string_view name, value, line;
-  while (lines.next(name, value, line)) fields.push_back({name, value});
-  return fields;
-}
-
-}  // namespace
 
 bool append_validators(http::HeadBuilder& builder, std::string_view etag, std::string_view last_modified) {
   if (!etag.empty()) builder.field("If-None-Match", etag);
@@ -50,14 +38,14 @@ void append_merged_fields(std::string& out, std::string_view stored_fields,
                           const Options& options) {
   // What a field list of no-cache or private says after the update holds for old and new fields alike.
   std::vector<http::Field> all(not_modified.fields.begin(), not_modified.fields.end());
-  for (const http::Field& field : fields_of(stored_fields)) {
+  for (const http::Field& field : http::fields_of(stored_fields)) {
     if (!http::find(not_modified.fields, field.name)) all.push_back(field);
   }
   const ResponseDirectives directives = effective_directives(all, options.targeted_fields);
 
   std::string fresh;
   append_stored_fields(fresh, not_modified, directives, response_time, options);
-  const std::vector<http::Field> replacing = fields_of(fresh);
+  const std::vector<http::Field> replacing = http::fields_of(fresh);
   http::FieldLines lines(stored_fields);
   std::string_view name, value, line;
   while (lines.next(name, value, line)) {
@@ -70,7 +58,7 @@ tl::expected<CachePolicy, NotStored> freshen(const http::RequestHead& request, i
                                              std::string_view merged_fields,
                                              const http::ResponseHead& not_modified, const Receipt& receipt,
                                              const Options& options) {
-  std::vector<http::Field> fields = fields_of(merged_fields);
+  std::vector<http::Field> fields = http::fields_of(merged_fields);
   // Age is not among the stored fields, but counts: the 304 may have come through a cache.
   if (const auto age = http::find(not_modified.fields, "Age")) fields.push_back({"Age", *age});
   http::RequestHead get = request;

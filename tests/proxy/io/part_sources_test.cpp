@@ -417,7 +417,7 @@ TEST_CASE("parts in front of the prefix hold no memory") {
   copies.add({});
   copies.add({});
   Client client(copies.node().port(), 4096);
-  const std::size_t before = resident();
+  [[maybe_unused]] const std::size_t before = resident();
   client.send(request_text(copies.origin.port(), "/a"));
   std::size_t most = 0;
   for (int i = 0; i < 10'000 && copies.node().sum(&Stats::fills_open) + (i < 100) > 0; ++i) {
@@ -425,6 +425,8 @@ TEST_CASE("parts in front of the prefix hold no memory") {
     std::this_thread::sleep_for(1ms);
   }
   CHECK(copies.node().sum(&Stats::peer_bytes) >= body.size());
+#ifndef __SANITIZE_ADDRESS__  // which keeps what was freed
   CHECK(most - before < 16 * 1024);
+#endif
   CHECK((client.read_answer().body == body));
 }
