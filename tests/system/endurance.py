@@ -30,7 +30,7 @@ PIECE = random.Random(7).randbytes(MIB - 13)   # of an odd length, so that no bu
 
 
 class Endless:
-    """A script: `size` bytes of PIECE after PIECE; counts what it could send."""
+    """A script: `size` bytes of PIECE after PIECE; counts what it could send in the latest fetch."""
 
     def __init__(self, size, chunked):
         self.size, self.chunked, self.sent, self.fetches = size, chunked, 0, 0
@@ -39,11 +39,12 @@ class Endless:
         self.fetches += 1
         framing = "Transfer-Encoding: chunked" if self.chunked else f"Content-Length: {self.size}"
         alive = await talk.send(f"HTTP/1.1 200 OK\r\nCache-Control: max-age=3600\r\n{framing}\r\n\r\n".encode())
-        self.sent = 0
-        while alive and self.sent < self.size:
-            piece = PIECE[:self.size - self.sent] if self.size - self.sent < len(PIECE) else PIECE
+        sent = self.sent = 0  # a fetch before this one may not have ended yet
+        while alive and sent < self.size:
+            piece = PIECE[:self.size - sent] if self.size - sent < len(PIECE) else PIECE
             alive = await talk.send(f"{len(piece):x}\r\n".encode() + piece + b"\r\n" if self.chunked else piece)
-            self.sent += len(piece)
+            sent += len(piece)
+            self.sent = sent
         if self.chunked and alive:
             await talk.send(b"0\r\n\r\n")
 
