@@ -4,6 +4,7 @@ CPU is the kernel's account of a whole process (its CPU clock, in ns): all threa
 """
 import os
 import pathlib
+import random
 import resource
 import shutil
 import signal
@@ -16,11 +17,21 @@ class BenchError(RuntimeError):
     """The benchmark cannot go on; the message says why."""
 
 
-def free_port(address="127.0.0.1", kind=socket.SOCK_STREAM):
-    """A port that nobody had a moment ago."""
-    with socket.socket(socket.AF_INET, kind) as s:
-        s.bind((address, 0))
-        return s.getsockname()[1]
+def free_port(address="127.0.0.1"):
+    """A port that nobody had a moment ago, neither for TCP nor for UDP.
+
+    Below those that the kernel gives to outgoing connections: the load leaves thousands of these behind, and the next
+    may get any of them.
+    """
+    while True:
+        port = random.randrange(20_000, 32_000)
+        try:
+            for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):
+                with socket.socket(socket.AF_INET, kind) as s:
+                    s.bind((address, port))
+            return port
+        except OSError:
+            continue
 
 
 def process_tree(pid):

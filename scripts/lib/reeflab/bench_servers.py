@@ -9,7 +9,6 @@
     server.stop()
 """
 import re
-import socket
 import subprocess
 
 from . import build_dir, program
@@ -85,8 +84,8 @@ class Reef(Server):
     def start(self):
         self.port = free_port()
         node = Node(ADDRESS, self.home, reefd=self.program, flags=self.FLAGS, proxy_port=self.port,
-                    rpc_port=free_port(kind=socket.SOCK_DGRAM), admin_port=free_port(),
-                    dns_port=free_port(kind=socket.SOCK_DGRAM), log_level="warn")
+                    rpc_port=free_port(), admin_port=free_port(),
+                    dns_port=free_port(), log_level="warn")
         self.process = Pinned(node.command, self.core, self.home / "output.log")
 
 
