@@ -158,24 +158,18 @@ bool Fill::begin_body(Attempt& attempt, Received received, bool shared) {
   const bool no_body = method() == "HEAD" || received.head.status == 204 || received.head.status == 304;
   const std::optional<std::uint64_t> length = no_body ? std::optional<std::uint64_t>(0) : received.length;
   // A site's answer of any length passes: to its one reader through a window, at his pace.
-  const bool passes = alone_ && request_->to->mode == rules::Mode::site;
+  const bool passes = alone_ && is_of_site();
   Result<std::unique_ptr<BodyWriter>> writer =
       passes && !length ? host_.store().begin_passing(length) : host_.store().begin(length);
   if (!writer && passes) writer = host_.store().begin_passing(length);
-  if (!writer && !alone_ && request_->to->mode == rules::Mode::site) {
-    winner_ = attempt.number_;
-    host_.forget_stored(*request_);
-    host_.remember_unshared(*request_);
-    FillResult result;
-    result.forward = forward_;
-    result.to_pass = true;
-    end(std::move(result));
-    return true;
-  }
   if (!writer) {
     winner_ = attempt.number_;
     // Newer than what is stored all the same.
     if (!alone_) host_.forget_stored(*request_);
+    if (!alone_ && is_of_site()) {
+      end_to_pass();
+      return true;
+    }
     fail({.status = 502, .why = "The object is too large for this proxy.", .may_be_covered = false});
     return true;
   }
@@ -218,6 +212,14 @@ bool Fill::begin_body(Attempt& attempt, Received received, bool shared) {
   return true;
 }
 
+void Fill::end_to_pass() {
+  host_.remember_unshared(*request_);
+  FillResult result;
+  result.forward = forward_;
+  result.to_pass = true;
+  end(std::move(result));
+}
+
 bool Fill::on_body(Attempt& attempt, ByteView bytes) {
   if (ended_) return true;  // what is left of an answer that nobody needs
   if (!attempt.has_head_ || writer_ == nullptr) return false;
@@ -229,7 +231,7 @@ bool Fill::on_body(Attempt& attempt, ByteView bytes) {
     if (bytes.empty()) return true;
   }
   if (parts_ != nullptr) return take_part(attempt, bytes);
-  if (!writer_->fits(bytes.size()) && !alone_ && request_->to->mode == rules::Mode::site) {
+  if (!writer_->fits(bytes.size()) && !alone_ && is_of_site()) {
     // Those who read it have what the spool holds; it is not kept, and who asks from now on does so alone.
     writer_->let_pass();
     forgotten_ = true;

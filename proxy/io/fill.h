@@ -183,9 +183,17 @@ class Fill {
   void on_announced(const dsht::Announced& answer);
   void take_sources(const dsht::Announced& answer);
   void next_source();
+  // A new attempt, at a source or (nullopt) the origin; launch() sends what it asks for.
+  [[nodiscard]] Attempt& begin_attempt(std::optional<std::size_t> source);
+  void launch(Attempt& attempt, FetchRequest request);
+  // Asks for the whole, or the rest of what has begun.
+  void launch_whole(Attempt& attempt, FetchRequest request);
   void ask_peer(std::size_t source);
   void ask_origin();
   [[nodiscard]] bool is_body_ready() const;
+  // What is too large to keep passes through, to each who asks for it alone.
+  [[nodiscard]] bool is_of_site() const { return request_->to->mode == rules::Mode::site; }
+  void end_to_pass();
   [[nodiscard]] FetchRequest peer_request(const Source& source) const;
   [[nodiscard]] FetchRequest origin_request(std::vector<Endpoint> addresses) const;
   void add_resume_fields(FetchRequest& request) const;

@@ -124,18 +124,12 @@ void Fill::free_late(const PartPlan::Claim& claim) {
 }
 
 void Fill::ask_part(std::size_t index, std::uint64_t first, std::uint64_t end) {
-  Source& source = sources_[index];
-  source.tried = true;
-  attempts_.push_back(std::make_unique<Attempt>(*this, ++last_attempt_, index, host_.loop().now()));
-  Attempt& attempt = *attempts_.back();
+  Attempt& attempt = begin_attempt(index);
   attempt.is_part_ = true;
-  FetchRequest request = peer_request(source);
-  request.total_timeout = host_.options().origins.total_timeout;
+  FetchRequest request = peer_request(sources_[index]);
   add_part_fields(request, first, end);
-  host_.stats().peer_fetches.add();
   host_.stats().parts.add();
-  attempt.fetch_ = host_.fetcher().start(std::move(request), attempt);
-  arm();
+  launch(attempt, std::move(request));
 }
 
 void Fill::add_part_fields(FetchRequest& request, std::uint64_t first, std::uint64_t end) const {
@@ -164,15 +158,12 @@ void Fill::ask_origin_for_part(std::vector<Endpoint> addresses) {
     origin_held_ = false;
     return host_.release_origin(*this);
   }
-  attempts_.push_back(std::make_unique<Attempt>(*this, ++last_attempt_, std::nullopt, host_.loop().now()));
-  Attempt& attempt = *attempts_.back();
+  Attempt& attempt = begin_attempt(std::nullopt);
   attempt.is_part_ = true;
   const PartPlan::Range part = parts_->take(attempt.number_, missing->size());
   FetchRequest request = origin_request(std::move(addresses));
   add_part_fields(request, part.at, part.end);
-  host_.stats().origin_fetches.add();
-  attempt.fetch_ = host_.fetcher().start(std::move(request), attempt);
-  arm();
+  launch(attempt, std::move(request));
 }
 
 // Only ever bytes of the same response.

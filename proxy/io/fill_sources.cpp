@@ -109,22 +109,29 @@ void Fill::next_source() {
   if (attempts_.empty()) ask_origin();
 }
 
-void Fill::ask_peer(std::size_t index) {
-  Source& source = sources_[index];
-  source.tried = true;
-  attempts_.push_back(std::make_unique<Attempt>(*this, ++last_attempt_, index, host_.loop().now()));
-  Attempt& attempt = *attempts_.back();
-  FetchRequest request = peer_request(source);
+Fill::Attempt& Fill::begin_attempt(std::optional<std::size_t> source) {
+  if (source) sources_[*source].tried = true;
+  attempts_.push_back(std::make_unique<Attempt>(*this, ++last_attempt_, source, host_.loop().now()));
+  return *attempts_.back();
+}
+
+void Fill::launch(Attempt& attempt, FetchRequest request) {
   request.total_timeout = host_.options().origins.total_timeout;
+  (attempt.source_ ? host_.stats().peer_fetches : host_.stats().origin_fetches).add();
+  attempt.fetch_ = host_.fetcher().start(std::move(request), attempt);
+  arm();
+}
+
+void Fill::launch_whole(Attempt& attempt, FetchRequest request) {
   if (writer_ != nullptr) {
     attempt.resuming_ = true;
     add_resume_fields(request);
   }
   asked_at_ = host_.wall_now();
-  host_.stats().peer_fetches.add();
-  attempt.fetch_ = host_.fetcher().start(std::move(request), attempt);
-  arm();
+  launch(attempt, std::move(request));
 }
+
+void Fill::ask_peer(std::size_t index) { launch_whole(begin_attempt(index), peer_request(sources_[index])); }
 
 FetchRequest Fill::peer_request(const Source& source) const {
   const PeerOptions& peers = host_.options().peers;
@@ -160,17 +167,7 @@ void Fill::on_origin(Result<std::vector<Endpoint>> addresses, int status, std::c
   if (!addresses) return fail({status, addresses.error().context, retry_after});
   origin_held_ = true;
   if (parts_ != nullptr) return ask_origin_for_part(std::move(*addresses));
-  attempts_.push_back(std::make_unique<Attempt>(*this, ++last_attempt_, std::nullopt, host_.loop().now()));
-  Attempt& attempt = *attempts_.back();
-  FetchRequest request = origin_request(std::move(*addresses));
-  if (writer_ != nullptr) {
-    attempt.resuming_ = true;
-    add_resume_fields(request);
-  }
-  asked_at_ = host_.wall_now();
-  host_.stats().origin_fetches.add();
-  attempt.fetch_ = host_.fetcher().start(std::move(request), attempt);
-  arm();
+  launch_whole(begin_attempt(std::nullopt), origin_request(std::move(*addresses)));
 }
 
 FetchRequest Fill::origin_request(std::vector<Endpoint> addresses) const {
@@ -193,7 +190,6 @@ FetchRequest Fill::origin_request(std::vector<Endpoint> addresses) const {
   request.head_timeout = limits.head_timeout;
   request.rate_min_bytes = limits.rate_min_bytes;
   request.rate_window = limits.rate_window;
-  request.total_timeout = limits.total_timeout;
   // What may have an effect must not be sent twice, as it would be when a kept connection turns out to be
   // dead.
   const bool safe = request.method == "GET" || request.method == "HEAD" || request.method == "OPTIONS";

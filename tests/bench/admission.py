@@ -149,8 +149,8 @@ def main():
         requests = trace(options, exponent, once)
         for policy in POLICIES:
             node = Node(options, policy)
-            for now, key in enumerate(requests):
-                node.request(now, key)
+            for at, key in enumerate(requests):
+                node.request(at, key)
             rows.append({"zipf": exponent, "once": once, "policy": policy, "fetches": node.fetches, "writes": node.writes})
             cells.append([f"Zipf {exponent}, {once:.0%} once", policy, f"{node.fetches / len(requests):.1%}", node.writes])
     print(table(["trace", "written", "from the origin", "writes"], cells, align="llrr"))

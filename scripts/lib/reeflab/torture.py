@@ -25,9 +25,9 @@ SITE = "www.torture.example"   # a site of the site map: all methods, bodies, no
 class Figures:
     """Rows of what was measured, each with its bound; whatever misses one makes the whole `met: false`."""
 
-    def __init__(self, test, options=None):
+    def __init__(self, test, options):
         self.test, self.rows, self.notes, self.started = test, [], [], time.monotonic()
-        self.options = {key: value for key, value in vars(options or object.__new__(_Empty)).items() if key != "json"}
+        self.options = {key: value for key, value in vars(options).items() if key != "json"}
 
     def add(self, what, figure, bound, met, unit=""):
         self.rows.append({"what": what, "figure": figure, "bound": bound, "unit": unit, "met": bool(met)})
@@ -65,10 +65,6 @@ class Figures:
             write_json(json_path, {"test": self.test, "met": self.met, "options": self.options, "rows": self.rows,
                                    "notes": self.notes, "environment": environment()})
         return 0 if self.met else 1
-
-
-class _Empty:
-    pass
 
 
 def _short(value):
