@@ -21,7 +21,7 @@ constexpr std::size_t kChunkMax = 256 << 10;
 constexpr std::size_t kTurnBytesMax = 128 << 10;
 // Of an answer that does not leave in one write, at first: when the head of a fill comes, all who wait have
 // their first bytes before any has a second helping.
-constexpr std::size_t kFirstBytesMax = 16 << 10;
+constexpr std::size_t kFirstBytesMax = 1 << 10;
 
 std::string_view format_number(std::uint64_t value, std::array<char, 20>& buffer) {
   const auto end = std::to_chars(buffer.data(), buffer.data() + buffer.size(), value).ptr;

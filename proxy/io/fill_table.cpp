@@ -417,14 +417,18 @@ void FillTable::tell(std::uint64_t id) {
   const UrlHash key = found->second.key;
   const auto head = std::exchange(found->second.untold_head, nullptr);
   const bool grew = std::exchange(found->second.untold_growth, false);
-  for (std::size_t i = 0; found != entries_.end() && i < found->second.followers.size(); ++i) {
-    const Follower follower = found->second.followers[i];
-    if (head != nullptr) {
-      parts_.links.send(follower.worker,
-                        [key, head](const WorkerPort& to) { to.front->on_fill_head(key, head); });
+  // The others first: they answer their crowds while this worker answers its own.
+  for (const bool own : {false, true}) {
+    for (std::size_t i = 0; found != entries_.end() && i < found->second.followers.size(); ++i) {
+      const Follower follower = found->second.followers[i];
+      if ((follower.worker == parts_.links.self()) != own) continue;
+      if (head != nullptr) {
+        parts_.links.send(follower.worker,
+                          [key, head](const WorkerPort& to) { to.front->on_fill_head(key, head); });
+      }
+      if (grew) tell_growth(follower, key);
+      found = entries_.find(id);
     }
-    if (grew) tell_growth(follower, key);
-    found = entries_.find(id);
   }
 }
 

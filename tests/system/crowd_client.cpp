@@ -11,11 +11,13 @@
 //    "digests": ["..."], "first_us": [...], "last_us": [...]}
 //
 // Times are microseconds of CLOCK_REALTIME. first_us: when each fast client's first byte reached its socket,
-// by the kernel's receive time stamp (SO_TIMESTAMPNS), so that this process is not what is measured; a stamp
-// covers a run of bytes that the kernel has merged and tells its last, so it errs on the late side, and the
-// time of reading bounds it. last_us: when the last byte was read. digests: of the bodies that came, each
-// different one once (FNV-1a over little-endian words of eight bytes, the last filled up with zeros). Exit 0
-// also when clients failed; 2: wrong use, 1: the system refused.
+// by the kernel's time stamp of the first segment with data (packet_tap.h), so that this process is not what
+// is measured; until all have one (or none comes for a second) nobody reads, since who reads bodies takes the
+// cores that the others' first bytes need, which clients elsewhere would not. Without the right to tap, and
+// over IPv6, SO_TIMESTAMPNS must do, whose stamp covers a run of bytes that the kernel has merged and tells
+// its last, so it errs on the late side. last_us: when the last byte was read. digests: of the bodies that
+// came, each different one once (FNV-1a over little-endian words of eight bytes, the last filled up with
+// zeros). Exit 0 also when clients failed; 2: wrong use, 1: the system refused.
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <sys/epoll.h>
@@ -27,11 +29,13 @@
 #include <array>
 #include <cerrno>
 #include <charconv>
+#include <chrono>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <ctime>
+#include <optional>
 #include <set>
 #include <string>
 #include <string_view>
@@ -39,6 +43,7 @@
 
 #include "base/io/fd.h"
 #include "base/ip.h"
+#include "tests/system/packet_tap.h"
 
 namespace {
 
@@ -61,6 +66,7 @@ struct Client {
   bool slow = false;
   bool ended = false;
   bool failed = false;
+  std::uint16_t port = 0;
   std::int64_t first_us = 0;
   std::int64_t last_us = 0;
   std::string head;  // until it is whole
@@ -156,7 +162,12 @@ bool connect(Client& client, const reef::Endpoint& to) {
   if (!client.fd.is_open() || setsockopt(client.fd.get(), SOL_SOCKET, SO_TIMESTAMPNS, &on, sizeof on) != 0)
     return false;
   if (client.slow) setsockopt(client.fd.get(), SOL_SOCKET, SO_RCVBUF, &kSlowBuffer, sizeof kSlowBuffer);
-  return connect(client.fd.get(), reinterpret_cast<sockaddr*>(&address), length) == 0;
+  if (connect(client.fd.get(), reinterpret_cast<sockaddr*>(&address), length) != 0) return false;
+  sockaddr_storage own{};
+  socklen_t own_length = sizeof own;
+  if (getsockname(client.fd.get(), reinterpret_cast<sockaddr*>(&own), &own_length) != 0) return false;
+  client.port = reef::Endpoint::from(reinterpret_cast<const sockaddr*>(&own)).port;
+  return true;
 }
 
 void print_times(const char* name, const std::vector<Client>& clients, std::int64_t Client::*time,
@@ -218,12 +229,18 @@ int run(const reef::Endpoint& to, const std::string& request, std::size_t count,
       return 1;
     }
   }
+  std::optional<reef::tests::PacketTap> tap(std::in_place, to.port);
   const std::int64_t asked_us = now_us();
   for (Client& client : clients) {
     if (send(client.fd.get(), request.data(), request.size(), MSG_NOSIGNAL) !=
         static_cast<ssize_t>(request.size()))
       end(client, true);
   }
+  if (tap->is_open() && to.address.is_v4()) {
+    tap->wait(count, std::chrono::seconds(1));
+    for (Client& client : clients) client.first_us = tap->first_us(client.port);
+  }
+  tap.reset();
   std::vector<char> buffer(256 << 10);
   std::array<epoll_event, 512> events;
   std::size_t open = count - slow;
