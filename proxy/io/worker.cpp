@@ -71,6 +71,10 @@ class Worker::Impl final : public ConnectionHost {
       // Accepted connections inherit it, so it costs no call for each of them.
       const int on = 1;
       ::setsockopt(fd->get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+      // Clients come when they have said something (tcp(7)): most need no place in the loop then. Who says
+      // nothing comes a second later.
+      const int silent_s = 1;
+      ::setsockopt(fd->get(), IPPROTO_TCP, TCP_DEFER_ACCEPT, &silent_s, sizeof silent_s);
       listeners_.push_back(std::make_unique<Listener>());
       Listener& listener = *listeners_.back();
       listener.fd = std::move(*fd);
