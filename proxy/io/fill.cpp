@@ -93,6 +93,12 @@ bool Fill::on_head(Attempt& attempt, const http::ResponseHead& head) {
   return attempt.source_ ? on_peer_head(attempt, head) : on_origin_head(attempt, head);
 }
 
+std::string Fill::name_of(const Attempt& attempt) const {
+  if (!attempt.source_) return std::string(to_text(SourceKind::origin));
+  const Source& source = sources_[*attempt.source_];
+  return fmt::format("{}/l{}/{}", to_text(SourceKind::peer), source.level, to_string(source.peer.address));
+}
+
 bool Fill::on_peer_head(Attempt& attempt, const http::ResponseHead& head) {
   Received received = receive(*request_, head, asked_at_, host_.wall_now(), false);
   // A peer answers with what it stored; what we may not store ourselves we do not take from it.
@@ -192,6 +198,7 @@ bool Fill::begin_body(Attempt& attempt, Received received, bool shared) {
   published->shared = shared;
   published->first = request_->exchange;
   published->source = source_;
+  published->source_name = name_of(attempt);
   published->forward = forward_;
   published->first_fields = std::move(received.first_fields);
   published->has_age = received.has_age;
@@ -269,8 +276,7 @@ void Fill::on_end(Attempt& attempt, FetchEnd why, std::string_view detail) {
     return complete();
   }
   log::debug("proxy", "fetch ended url={} from={} reason={} detail=\"{}\" received={}", request_->url,
-             attempt.source_ ? to_string(sources_[*attempt.source_].peer) : request_->to->authority,
-             to_text(why), detail, received_);
+             name_of(attempt), to_text(why), detail, received_);
   if (attempt.source_) {
     host_.stats().peer_failures.add();
     if (why != FetchEnd::refused_by_sink) note_fault(attempt, PeerFault::failed);

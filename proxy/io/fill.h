@@ -56,6 +56,7 @@ struct FillHead {
   ExchangeId first = ExchangeId::none;
   std::string first_fields;  // what `first` gets in place of head.fields; empty: the same
   SourceKind source = SourceKind::origin;
+  std::string source_name;  // "origin", or "peer/l1/192.0.2.7": level and address; a token (RFC 8941 §3.3.4)
   rules::Forward forward = rules::Forward::uri_miss;
   bool has_age = false;    // it came with one
   std::string validators;  // with 304: client_validators() of the request that it answers
@@ -194,6 +195,8 @@ class Fill {
   // What is too large to keep passes through, to each who asks for it alone.
   [[nodiscard]] bool is_of_site() const { return request_->to->mode == rules::Mode::site; }
   void end_to_pass();
+  // As FillHead::source_name.
+  [[nodiscard]] std::string name_of(const Attempt& attempt) const;
   [[nodiscard]] FetchRequest peer_request(const Source& source) const;
   [[nodiscard]] FetchRequest origin_request(std::vector<Endpoint> addresses) const;
   void add_resume_fields(FetchRequest& request) const;

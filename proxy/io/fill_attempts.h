@@ -17,6 +17,7 @@ struct Fill::Source {
   bool provisional = false;  // still fetching when it said so
   bool tried = false;
   bool doubtful = false;      // it failed somebody lately: only when nobody else is left
+  dsht::Level level = 0;      // of the cluster in which the index knew it
   bool unfit = false;         // it has shown that it brings no part of this body
   std::uint64_t brought = 0;  // bytes taken from it
   double rate = 0;            // bytes a second of its last part, the wait for it included; 0: none yet

@@ -64,7 +64,8 @@ void Fill::take_sources(const dsht::Announced& answer) {
     Source source{.peer = *peer,
                   .rtt = value.rtt,
                   .provisional = value.provisional,
-                  .doubtful = fault == PeerFault::failed};
+                  .doubtful = fault == PeerFault::failed,
+                  .level = answer.level};
     (fault == PeerFault::failed ? failed : value.provisional ? fetching : sources_).push_back(source);
   }
   std::stable_sort(sources_.begin(), sources_.end(), [](const Source& a, const Source& b) {
@@ -93,7 +94,7 @@ void Fill::on_renewed(const dsht::Announced& answer) {
     if (known != sources_.end()) {
       if (std::exchange(known->provisional, false)) known->unfit = false;
     } else if (sources_.size() < host_.options().peers.sources_max) {
-      sources_.push_back({.peer = *peer, .rtt = value.rtt});
+      sources_.push_back({.peer = *peer, .rtt = value.rtt, .level = answer.level});
     }
   }
   ask_for_parts();

@@ -187,7 +187,7 @@ void Front::answer_from_fill(Exchange& exchange, const RequestInfo& request, con
     if (head.source == SourceKind::origin) lines.add("; fwd-status=").add(std::int64_t{head.head.status});
     if (head.shared) lines.add("; stored");
     if (collapsed) lines.add("; collapsed");
-    lines.add("; detail=").add(to_text(head.source)).add("\r\n");
+    lines.add("; detail=").add(head.source_name).add("\r\n");
   }
   if (collapsed) {
     parts_.stats.collapsed.add();

@@ -32,7 +32,7 @@ TEST_CASE("a second node gets the object from the first, with age and validators
   CHECK(answer.field("X-Kept") == "yes");
   CHECK(answer.field("Reef-Peer").empty());
   CHECK(answer.field("Cache-Status").find("fwd=uri-miss") != std::string::npos);
-  CHECK(answer.field("Cache-Status").find("detail=peer") != std::string::npos);
+  CHECK(answer.field("Cache-Status").find("; stored; detail=peer/l0/127.0.0.1") != std::string::npos);
   CHECK(origin.count("/a") == 1);
   CHECK(second.sum(&Stats::misses_peer) == 1);
   // Both hold it now, and both are in the index with pointers that are no longer provisional.
