@@ -166,6 +166,10 @@ void add_proxy(std::vector<Setting>& out) {
                        "A response that brings nothing for so long has failed."));
   out.push_back(scalar(origin + "total_timeout", MillisecondsType{Milliseconds(10), hours(24)},
                        REEF_FIELD(proxy.origin.total_timeout), "Until its response has ended."));
+  out.push_back(
+      scalar(origin + "finish_bytes_max", BytesType{0, kTiB}, REEF_FIELD(proxy.origin.finish_bytes_max),
+             "When all clients of a fetch have gone, it goes on if at most so much is missing; of unknown "
+             "length, while no more has come."));
   out.push_back(scalar(origin + "negative_ttl", SecondsType{Seconds(0), hours(1)},
                        REEF_FIELD(proxy.origin.negative_ttl),
                        "How long an origin that failed is not asked again."));

@@ -118,7 +118,8 @@ struct OriginSettings {
   Milliseconds connect_timeout{3'000};
   Milliseconds first_byte_timeout{15'000};
   Seconds stall_timeout{20};
-  Milliseconds total_timeout{600'000};
+  Milliseconds total_timeout{6 * 3'600'000};
+  std::uint64_t finish_bytes_max = 16 * kMiB;
   Seconds negative_ttl{5};
 };
 

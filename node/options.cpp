@@ -45,6 +45,7 @@ proxy::OriginLimits origin_limits(const config::OriginSettings& from) {
   out.head_timeout = from.first_byte_timeout;
   out.rate_window = from.stall_timeout;
   out.total_timeout = from.total_timeout;
+  out.finish_bytes_max = from.finish_bytes_max;
   out.negative_ttl = from.negative_ttl;
   return out;
 }

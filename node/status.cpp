@@ -34,6 +34,7 @@ constexpr NamedStat kProxyStats[] = {
     {"fills", &proxy::Stats::fills},
     {"fills_open", &proxy::Stats::fills_open},
     {"fills_failed", &proxy::Stats::fills_failed},
+    {"fills_abandoned", &proxy::Stats::fills_abandoned},
     {"fills_resumed", &proxy::Stats::fills_resumed},
     {"announces", &proxy::Stats::announces},
     {"announces_found", &proxy::Stats::announces_found},

@@ -237,6 +237,10 @@ bool Fill::on_body(Attempt& attempt, ByteView bytes) {
     bytes = bytes.subspan(skipped);
     if (bytes.empty()) return true;
   }
+  if (!wanted_ && !is_worth_finishing()) {
+    abandon();
+    return true;
+  }
   if (parts_ != nullptr) return take_part(attempt, bytes);
   if (!writer_->fits(bytes.size()) && !alone_ && is_of_site()) {
     // Those who read it have what the spool holds; it is not kept, and who asks from now on does so alone.
@@ -404,6 +408,20 @@ void Fill::fail(Failure failure) {
 }
 
 void Fill::cancel() { fail({.status = 503, .why = "The client has gone.", .may_be_covered = false}); }
+
+void Fill::set_wanted(bool wanted) {
+  wanted_ = wanted;
+  if (!wanted_ && !ended_ && !is_worth_finishing()) abandon();
+}
+
+bool Fill::is_worth_finishing() const {
+  return (length_ ? *length_ - received_ : received_) <= host_.options().origins.finish_bytes_max;
+}
+
+void Fill::abandon() {
+  host_.stats().fills_abandoned.add();
+  cancel();
+}
 
 void Fill::on_upload_data() {
   if (awaits_body_) {

@@ -166,6 +166,9 @@ class Fill {
   [[nodiscard]] bool is_forgotten() const { return forgotten_; }
   // The client that alone wanted this has gone.
   void cancel();
+  // All who wanted this have gone, or (true) somebody has come: without any, it goes on only while the rest
+  // is worth it (OriginLimits::finish_bytes_max).
+  void set_wanted(bool wanted);
   void on_upload_data();
   // Its one reader has taken some of what passes.
   void on_taken();
@@ -195,6 +198,8 @@ class Fill {
   // What is too large to keep passes through, to each who asks for it alone.
   [[nodiscard]] bool is_of_site() const { return request_->to->mode == rules::Mode::site; }
   void end_to_pass();
+  [[nodiscard]] bool is_worth_finishing() const;
+  void abandon();
   // As FillHead::source_name.
   [[nodiscard]] std::string name_of(const Attempt& attempt) const;
   [[nodiscard]] FetchRequest peer_request(const Source& source) const;
@@ -273,6 +278,7 @@ class Fill {
   bool origin_asked_ = false;
   bool unconditional_ = false;  // the origin confirmed what we do not have: asked again, for the whole
   bool origin_held_ = false;    // one of the origin's connections is ours
+  bool wanted_ = true;
   bool forgotten_ = false;
   bool ended_ = false;
   TimePoint renew_at_{};

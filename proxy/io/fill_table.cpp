@@ -265,6 +265,14 @@ void FillTable::follow(Entry& entry, std::size_t worker) {
   const bool known = std::any_of(entry.followers.begin(), entry.followers.end(),
                                  [&](const Follower& follower) { return follower.worker == worker; });
   if (!known) entry.followers.push_back({worker, std::make_shared<std::atomic<bool>>(false)});
+  entry.fill->set_wanted(true);
+}
+
+void FillTable::unfollow(const UrlHash& key, std::size_t worker) {
+  Entry* entry = entry_of(key);
+  if (entry == nullptr) return;
+  std::erase_if(entry->followers, [&](const Follower& follower) { return follower.worker == worker; });
+  if (entry->followers.empty()) entry->fill->set_wanted(false);
 }
 
 void FillTable::tell_alone(const std::shared_ptr<const RequestInfo>& request, rules::Forward forward,

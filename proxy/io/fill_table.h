@@ -47,6 +47,8 @@ class FillTable final : public FillHost {
   // The client of such a request has gone; or has sent more of its body.
   void cancel_alone(ExchangeId exchange);
   void upload_alone(ExchangeId exchange);
+  // All clients of that worker who wanted what is shared under `key` have gone.
+  void unfollow(const UrlHash& key, std::size_t worker);
   void taken_alone(ExchangeId exchange);
   // Forgets a URL with its variants here, also what running fills are about to store.
   void forget(const UrlHash& hash, const std::string& url);

@@ -68,11 +68,13 @@ class Front {
     std::vector<std::shared_ptr<const RequestInfo>> waiting;
     std::vector<ExchangeId> reading;
     std::shared_ptr<const FillHead> head;
-    bool joined = false;   // the owner said that there is a fill: others may simply wait with us
-    UrlHash plain_hash{};  // of the URL
+    bool answering = false;  // those who waited for the head
+    bool joined = false;     // the owner said that there is a fill: others may simply wait with us
+    UrlHash plain_hash{};    // of the URL
     bool outdated =
         false;  // that was invalidated meanwhile: nobody else may join, whether or not the owner knows
   };
+  using Follows = std::unordered_map<UrlHash, Follow>;
   // The parts of a request that an answer depends on.
   struct Asked {
     const http::RequestHead& head;
@@ -115,6 +117,8 @@ class Front {
                                                                   const http::RequestHead& head,
                                                                   rules::Mode mode, Lookup& lookup);
   void stop_waiting(const std::shared_ptr<const RequestInfo>& request);
+  // Lets the owner know that all who followed this have gone, if so; the Follow is gone then.
+  void leave_if_unwanted(Follows::iterator follow);
   void ask_owner(const std::shared_ptr<const RequestInfo>& request);
   void go_alone(const std::shared_ptr<const RequestInfo>& request, rules::Forward forward,
                 const std::shared_ptr<const Object>& stored = nullptr);
@@ -135,7 +139,8 @@ class Front {
   FrontParts parts_;
   std::function<Exchange*(ExchangeId)> find_;
   Destinations destinations_;
-  std::unordered_map<UrlHash, Follow> follows_;
+  Follows follows_;
+  ExchangeId last_abandoned_ = ExchangeId::none;
 };
 
 }  // namespace reef::proxy

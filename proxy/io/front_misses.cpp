@@ -186,10 +186,30 @@ UploadSource* Front::upload_of(ExchangeId id) {
 }
 
 void Front::on_abandoned(ExchangeId exchange) {
-  // What is shared goes on: others may follow, and the object is worth having. What was for this client alone
-  // ends.
+  // What was for this client alone ends. What is shared may be worth having: its owner decides, once nobody
+  // wants it any more.
   if (follows_.contains(alone_key(exchange)))
-    parts_.links.port(parts_.links.self()).fills->cancel_alone(exchange);
+    return parts_.links.port(parts_.links.self()).fills->cancel_alone(exchange);
+  const auto follow = std::find_if(follows_.begin(), follows_.end(), [exchange](auto& each) {
+    return std::erase(each.second.reading, exchange) > 0 ||
+           std::erase_if(each.second.waiting,
+                         [exchange](const auto& request) { return request->exchange == exchange; }) > 0;
+  });
+  last_abandoned_ = exchange;
+  if (follow == follows_.end()) return;
+  std::erase_if(follow->second.reading, [this](ExchangeId id) { return find_(id) == nullptr; });
+  leave_if_unwanted(follow);
+}
+
+void Front::leave_if_unwanted(Follows::iterator follow) {
+  const auto& [key, followed] = *follow;
+  // Of one that is outdated the owner may not have heard yet: nobody is to join it, so it is kept in mind.
+  if (!followed.reading.empty() || !followed.waiting.empty() || followed.answering || followed.outdated)
+    return;
+  parts_.links.send(
+      followed.plain_hash.high % parts_.links.count(),
+      [key = key, worker = parts_.links.self()](const WorkerPort& to) { to.fills->unfollow(key, worker); });
+  follows_.erase(key);
 }
 
 // --- what the owner says
@@ -258,27 +278,33 @@ void Front::on_fill_head(const UrlHash& key, const std::shared_ptr<const FillHea
   if (found == follows_.end()) return;
   found->second.head = head;
   found->second.joined = true;
+  found->second.answering = true;
   const auto waiting = std::exchange(found->second.waiting, {});
   for (const auto& request : waiting) {
     Exchange* exchange = find_(request->exchange);
     if (exchange != nullptr) take_head(key, *exchange, request, *head);
   }
+  if (const auto again = follows_.find(key); again != follows_.end()) again->second.answering = false;
 }
 
 void Front::on_fill_grew(const UrlHash& key) {
   const auto found = follows_.find(key);
   if (found == follows_.end()) return;
   std::vector<ExchangeId> reading = std::exchange(found->second.reading, {});
-  std::erase_if(reading, [this](ExchangeId id) {
+  bool abandoned = false;
+  std::erase_if(reading, [this, &abandoned](ExchangeId id) {
     Exchange* exchange = find_(id);
     if (exchange == nullptr) return true;
     exchange->body_grew();
-    return find_(id) == nullptr;
+    if (find_(id) != nullptr) return false;
+    abandoned |= last_abandoned_ == id;
+    return true;
   });
   if (const auto again = follows_.find(key); again != follows_.end()) {
     // Those that came meanwhile stand behind.
     std::swap(again->second.reading, reading);
     again->second.reading.insert(again->second.reading.end(), reading.begin(), reading.end());
+    if (abandoned) leave_if_unwanted(again);
   }
 }
 

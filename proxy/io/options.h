@@ -53,7 +53,10 @@ struct OriginLimits {
   milliseconds head_timeout{15000};
   std::uint32_t rate_min_bytes = 1;  // a body without this much a second over rate_window has stalled
   std::chrono::seconds rate_window{20};
-  milliseconds total_timeout{600'000};
+  milliseconds total_timeout{6 * 3'600'000};
+  // When all who wanted a shared answer have gone, the fetch goes on if at most so much is missing; of
+  // unknown length, while no more has come.
+  std::uint64_t finish_bytes_max = 16 << 20;
   int resumes_max = 8;                   // times that one body may be continued after a break
   std::chrono::seconds negative_ttl{5};  // how long a failed origin is not asked again
   std::size_t negative_max = 4096;       // origins and URLs remembered so, per worker

@@ -19,7 +19,7 @@ struct Stats {
   Counter errors_client /* 4xx of ours */, errors_server /* 5xx of ours */, overloaded;
 
   // Fills, peers and origins.
-  Counter fills, fills_open /* gauge */, fills_failed, fills_resumed;
+  Counter fills, fills_open /* gauge */, fills_failed, fills_abandoned, fills_resumed;
   Counter announces, announces_found /* with earlier ones */, pointers_put;
   Counter peer_fetches, peer_failures, peer_probes, hedges, peer_lies;
   Counter parts /* asked for */, part_fills /* bodies from two sources or more */,

@@ -28,6 +28,52 @@ std::vector<Answer> crowd(std::size_t count, std::uint16_t node, std::uint16_t o
 
 }  // namespace
 
+TEST_CASE("a fill that nobody waits for any more goes on only while little is missing") {
+  TestOrigin origin;
+  Options options = test_options();
+  for (const bool chunked : {false, true}) {
+    origin.set("/b",
+               {.body = pattern(1 << 20), .piece_bytes = 32 << 10, .piece_delay = 10ms, .chunked = chunked});
+    for (const std::uint64_t most : {std::uint64_t{4} << 10, std::uint64_t{2} << 20}) {
+      CAPTURE(chunked);
+      CAPTURE(most);
+      options.origins.finish_bytes_max = most;
+      TestNode node(options, 2);
+      const int before = origin.count("/b");
+      {
+        Client client(node.port());
+        client.send(request_text(origin.port(), "/b"));
+        while (client.input().size() < (64 << 10)) REQUIRE(client.read_some());
+      }
+      for (int i = 0; i < 1000 && node.sum(&Stats::fills_open) > 0; ++i) std::this_thread::sleep_for(10ms);
+      const bool cut = most < 64 << 10;
+      CHECK(node.sum(&Stats::fills_abandoned) == (cut ? 1 : 0));
+      CHECK(fetch(node.port(), origin.port(), "/b").body.size() == 1 << 20);
+      CHECK(origin.count("/b") - before == (cut ? 2 : 1));
+    }
+  }
+}
+
+TEST_CASE("a fill goes on for those who stay when others leave") {
+  TestOrigin origin;
+  origin.set("/a", {.body = pattern(1 << 20), .piece_bytes = 32 << 10, .piece_delay = 10ms});
+  Options options = test_options();
+  options.origins.finish_bytes_max = 0;
+  TestNode node(options, 2);
+  Client stays(node.port());
+  stays.send(request_text(origin.port(), "/a"));
+  {
+    Client leaves(node.port());
+    leaves.send(request_text(origin.port(), "/a"));
+    while (leaves.input().size() < (64 << 10)) REQUIRE(leaves.read_some());
+  }
+  const Answer answer = stays.read_answer();
+  CHECK(answer.whole);
+  CHECK(answer.body == pattern(1 << 20));
+  CHECK(node.sum(&Stats::fills_abandoned) == 0);
+  CHECK(origin.count("/a") == 1);
+}
+
 TEST_CASE("200 clients at once for a slow object cost the origin one request") {
   TestOrigin origin;
   const std::string body = pattern(200000);
