@@ -164,18 +164,18 @@ void Store::Core::forgo(Op& op) {
 // what the disk has for that URL.
 void Store::Core::place(Op& op) {
   const ObjectHead& head = op.object->head;
-  const bool is_small = !op.object->body->file() && head.body_bytes <= options_.small_body_bytes_max;
   op.entry.id = {boot_, next_serial_++};
   op.entry.last_use = unix_seconds();
   auto record = encode_head(head, BodyCheck::of(*op.object->body));
+  const bool is_small = record && !op.object->body->file() &&
+                        head.body_bytes <= options_.small_body_bytes_max &&
+                        record->size() + head.body_bytes <= ring_.record_bytes_max();
   Result<> placed;
   if (!record) {
     placed = fail(record.error());
   } else if (op.object->body->file()) {
     placed = files_->adopt(op.object->body->file()->path(), op.entry.id);
     if (placed) op.object->body->file()->adopt();
-  } else if (is_small && record->size() + head.body_bytes > ring_.record_bytes_max()) {
-    placed = fail(store_error(StoreError::too_large, "small object"));
   } else if (!is_small) {
     placed = files_->write(op.entry.id, op.object->body->block());
   }
