@@ -83,9 +83,9 @@ void add_proxy(std::vector<Setting>& out) {
       scalar(cache + "object_bytes_max", BytesType{kKiB, kTiB}, REEF_FIELD(proxy.cache.object_bytes_max),
              "Longer bodies are not kept: those of sites pass through, those under Coralized names are "
              "refused."));
-  out.push_back(scalar(cache + "small_body_bytes_max", BytesType{0, kMiB},
-                       REEF_FIELD(proxy.cache.small_body_bytes_max),
-                       "Bodies up to this are kept in the index file, longer ones in files of their own."));
+  out.push_back(
+      scalar(cache + "small_body_bytes_max", BytesType{0, kMiB}, REEF_FIELD(proxy.cache.small_body_bytes_max),
+             "Bodies up to this are kept together in one file, longer ones in files of their own."));
   out.push_back(scalar(cache + "memory_spool_bytes_max", BytesType{0, kTiB},
                        REEF_FIELD(proxy.cache.memory_spool_bytes_max),
                        "Memory that takes the place of the disk for running fills while it refuses writes."));

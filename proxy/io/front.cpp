@@ -157,7 +157,7 @@ void Front::answer_object(Exchange& exchange, const Asked& asked, const Object& 
   lines.add("Age: ").add(whole_seconds(reuse.age)).add("\r\n");
   if (asked.from_peer) {
     lines.add(kPeerField).add(": ").add(parts_.options.peers.network).add("\r\n");
-    lines.add(kDigestField).add(": sha-256=").add_hex(object.head.body_digest).add("\r\n");
+    lines.add(kDigestField).add(": sha-256=").add_hex(object.body->digest()).add("\r\n");
   } else {
     lines.add("Via: 1.1 ")
         .add(parts_.options.node_name)

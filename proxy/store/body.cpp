@@ -4,6 +4,7 @@
 #include <bit>
 #include <cstring>
 
+#include "base/check.h"
 #include "proxy/store/spool.h"
 
 namespace reef::proxy {
@@ -25,12 +26,13 @@ std::shared_ptr<const Body> Body::of(ByteView bytes) {
 }
 
 std::shared_ptr<const Body> Body::of_file(std::shared_ptr<SpoolFile> file, std::uint64_t bytes,
-                                          bool may_be_cold) {
+                                          const Sha256Digest& digest, bool may_be_cold) {
   const std::shared_ptr<Body> body(new Body);
   body->expected_bytes_ = bytes;
   body->file_ = std::move(file);
   body->file_from_.store(0, std::memory_order_relaxed);
   body->may_be_cold_ = may_be_cold;
+  body->set_digest(digest);
   body->publish(bytes, BodyState::complete);
   return body;
 }
@@ -85,6 +87,18 @@ ByteView Body::block() const {
   const Progress seen = progress();
   if (!single_block_ || seen.state != BodyState::complete) return {};
   return {blocks_[0].get(), static_cast<std::size_t>(seen.bytes)};
+}
+
+const Sha256Digest& Body::digest() const {
+  std::call_once(digested_, [this] {
+    BASE_CHECK(single_block_ && progress().state == BodyState::complete);
+    digest_ = sha256(block());
+  });
+  return digest_;
+}
+
+void Body::set_digest(const Sha256Digest& digest) const {
+  std::call_once(digested_, [&] { digest_ = digest; });
 }
 
 std::size_t Body::ram_bytes() const {

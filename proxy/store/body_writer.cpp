@@ -67,7 +67,7 @@ Result<> BodyWriter::write(ByteView bytes) {
 
 // Bytes that are in their place become part of what readers see.
 Result<> BodyWriter::publish(ByteView bytes) {
-  digest_.update(bytes);
+  if (digest_) digest_->update(bytes);
   bytes_ += bytes.size();
   if (promised_ && body_->expected_bytes_ == bytes_ && whole_digest() != *promised_) {
     bytes_ -= bytes.size();
@@ -77,8 +77,24 @@ Result<> BodyWriter::publish(ByteView bytes) {
   return {};
 }
 
+void BodyWriter::promise(const Sha256Digest& digest) {
+  promised_ = digest;
+  start_digest();
+}
+
+// From here on; what was published before is made up for, while it is still in memory.
+void BodyWriter::start_digest() {
+  if (digest_) return;
+  digest_.emplace();
+  for (std::uint64_t at = 0; at < bytes_ && !body_->is_window();) {
+    const Piece part = body_->piece(at, static_cast<std::size_t>(bytes_ - at));
+    digest_->update(part.memory);
+    at += part.size;
+  }
+}
+
 const Sha256Digest& BodyWriter::whole_digest() {
-  if (!whole_digest_) whole_digest_ = digest_.finish();
+  if (!whole_digest_) whole_digest_ = digest_->finish();
   return *whole_digest_;
 }
 
@@ -127,6 +143,7 @@ void BodyWriter::make_window(std::size_t bytes) {
   body_->window_bytes_ = bytes;
   body_->blocks_[0] = std::make_unique_for_overwrite<std::byte[]>(bytes);
   body_->ram_bytes_.store(bytes, std::memory_order_relaxed);
+  start_digest();  // what has left the window cannot be made up for
   let_pass();
 }
 
@@ -177,6 +194,7 @@ Result<> BodyWriter::move_to_file() {
     if (!file) return fail(file.error());
     if (auto copied = copy_into(**file); !copied) return copied;
   }
+  start_digest();
   body_->file_ = *file;
   body_->file_from_.store(bytes_, std::memory_order_relaxed);
   in_file_ = true;
@@ -202,7 +220,7 @@ std::shared_ptr<const Body> BodyWriter::settled_body() const {
   if (in_file_) {
     const bool is_whole_file = body_->file_from_.load(std::memory_order_relaxed) == 0;
     if (body_->overflow_ || is_whole_file) return shared_;
-    return Body::of_file(body_->file_, bytes_, false);
+    return Body::of_file(body_->file_, bytes_, body_->digest(), false);
   }
   if (body_->single_block_ || body_->is_window()) return shared_;
   const std::shared_ptr<Body> compact(new Body);
@@ -216,6 +234,7 @@ std::shared_ptr<const Body> BodyWriter::settled_body() const {
     std::memcpy(compact->blocks_[0].get() + at, part.memory.data(), part.size);
     at += part.size;
   }
+  if (digest_) compact->set_digest(body_->digest());
   compact->publish(bytes_, BodyState::complete);
   return compact;
 }
@@ -226,11 +245,11 @@ Result<std::shared_ptr<const Object>> BodyWriter::finish(ObjectHead head, bool p
     return fail(break_off(store_error(StoreError::shorter_than_announced)));
   }
   head.body_bytes = bytes_;
-  head.body_digest = whole_digest();
-  if (promised_ && *promised_ != head.body_digest) {
+  if (promised_ && *promised_ != whole_digest()) {
     return fail(break_off(store_error(StoreError::digest_mismatch, head.url)));
   }
   ended_ = true;
+  if (digest_) body_->set_digest(whole_digest());
   body_->publish(bytes_, BodyState::complete);
   auto object = std::make_shared<const Object>(Object{std::move(head), settled_body()});
   // A body that is partly in memory because the disk refused it is not offered to the disk again.

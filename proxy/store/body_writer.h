@@ -55,7 +55,7 @@ class BodyWriter {
   [[nodiscard]] Result<std::size_t> absorb(std::uint64_t end, std::size_t max);
 
   // What the whole must be: checked before its last byte is published, where a length was announced.
-  void promise(const Sha256Digest& digest) { promised_ = digest; }
+  void promise(const Sha256Digest& digest);
   [[nodiscard]] const std::optional<Sha256Digest>& promised() const { return promised_; }
 
   // Before the first byte: nothing will be kept, and of any length the latest `bytes` are there for the one
@@ -68,10 +68,10 @@ class BodyWriter {
   // Takes more than fits, as far as the spool goes; what is finished so is not to be persisted.
   void let_pass() { limits_.object_bytes_max = std::numeric_limits<std::uint64_t>::max(); }
 
-  // The response arrived in full: fills in head.body_bytes and head.body_digest, declares the body complete
-  // and queues the object for the disk where `persist` (it is usable at once; losing the race with a crash
-  // loses only the copy on disk). Errors: ::shorter_than_announced, ::digest_mismatch (with promise()); the
-  // body is then broken. Call once.
+  // The response arrived in full: fills in head.body_bytes, declares the body complete and queues the object
+  // for the disk where `persist` (it is usable at once; losing the race with a crash loses only the copy on
+  // disk). Errors: ::shorter_than_announced, ::digest_mismatch (with promise()); the body is then broken.
+  // Call once.
   [[nodiscard]] Result<std::shared_ptr<const Object>> finish(ObjectHead head, bool persist = true);
 
   // No more will come: readers see `broken`, the temporary file goes. Nothing happens after finish().
@@ -80,6 +80,7 @@ class BodyWriter {
  private:
   [[nodiscard]] Result<> write(ByteView bytes);
   [[nodiscard]] Result<> publish(ByteView bytes);
+  void start_digest();
   [[nodiscard]] const Sha256Digest& whole_digest();
   [[nodiscard]] Result<> append_to_window(ByteView bytes);
   [[nodiscard]] Result<> append_to_memory(ByteView bytes);
@@ -94,7 +95,9 @@ class BodyWriter {
   std::shared_ptr<Body> body_;
   std::shared_ptr<const Body> shared_;
   std::uint64_t bytes_ = 0;
-  Sha256 digest_;
+  // Bodies in files, and those that were promised, are digested as they come; of the others Body::digest()
+  // knows what is asked for.
+  std::optional<Sha256> digest_;
   std::optional<Sha256Digest> whole_digest_;
   std::optional<Sha256Digest> promised_;
   bool in_file_ = false;

@@ -84,6 +84,7 @@ Result<> Store::Core::open() {
     const auto core = weak.lock();
     return core != nullptr && core->discard(fd, path);
   });
+  if (auto opened = open_ring(); !opened) return opened;
   const std::lock_guard lock(mutex_);
   kick();
   return {};
@@ -243,7 +244,7 @@ void Store::Core::update_head(const UrlHash& hash, ObjectPtr object) {
   if (is_closing_ || is_pausing() || queue_.size() >= options_.queue_objects_max) return;
   if (const auto found = pending_.find(hash); found != pending_.end()) {
     // Only on top of the same body; otherwise the head has lost a race with a newer response.
-    if (!found->second.object || found->second.object->head.body_digest != object->head.body_digest) return;
+    if (!found->second.object || !BodyCheck::of(*object->body).agrees(*found->second.object->body)) return;
     displaced = std::move(found->second.object);
     found->second = {.object = object, .sequence = next_sequence_};
   }

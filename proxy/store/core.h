@@ -7,11 +7,13 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <cstdint>
 #include <deque>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <set>
 #include <unordered_map>
 #include <vector>
@@ -19,11 +21,20 @@
 #include "proxy/store/index.h"
 #include "proxy/store/object_files.h"
 #include "proxy/store/presence.h"
+#include "proxy/store/record.h"
+#include "proxy/store/ring.h"
 #include "proxy/store/seen.h"
 #include "proxy/store/spool.h"
 #include "proxy/store/store.h"
 
 namespace reef::proxy {
+
+// Now, as it is kept on disk.
+[[nodiscard]] inline std::uint32_t unix_seconds() {
+  return static_cast<std::uint32_t>(
+      std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch())
+          .count());
+}
 
 class Store::Core : public std::enable_shared_from_this<Core> {
  public:
@@ -49,7 +60,8 @@ class Store::Core : public std::enable_shared_from_this<Core> {
   using ObjectPtr = std::shared_ptr<const Object>;
   using Total = std::atomic<std::uint64_t>;
 
-  enum class Kind : std::uint8_t { put, head, erase, erase_damaged, forgone, fence };
+  // again: a new head for what is in the ring, written with its body as if it were new
+  enum class Kind : std::uint8_t { put, head, again, erase, erase_damaged, forgone, fence };
   struct Op {
     Kind kind = Kind::fence;
     UrlHash hash = {};
@@ -95,9 +107,11 @@ class Store::Core : public std::enable_shared_from_this<Core> {
   // Reader (reader.cpp), in the pool
   [[nodiscard]] ObjectPtr read(const std::string& url, const UrlHash& hash);
   [[nodiscard]] Result<ObjectPtr> rebuild(const std::string& url, Index::Found found);
-  [[nodiscard]] Result<std::shared_ptr<const Body>> rebuild_body(const ObjectHead& head,
-                                                                 const Index::Found& found);
-  [[nodiscard]] Result<> verify_file(int fd, const ObjectHead& head, const StoredId& id);
+  [[nodiscard]] static Result<std::shared_ptr<const Body>> rebuild_body(const StoredHead& stored,
+                                                                        ByteView bytes);
+  [[nodiscard]] Result<std::shared_ptr<const Body>> rebuild_from_file(const StoredHead& stored,
+                                                                      const StoredId& id);
+  [[nodiscard]] Result<> verify_file(int fd, const StoredHead& stored, const StoredId& id);
 
   // Writer (writer.cpp), in the pool, one at a time
   void serve();
@@ -105,6 +119,15 @@ class Store::Core : public std::enable_shared_from_this<Core> {
   void write_batch();
   [[nodiscard]] std::vector<Op> take_batch(std::vector<UrlHash>& touched);
   void place(Op& op);
+  void place_in_ring(Op& op, Bytes record);
+  void place_head(Op& op, const std::vector<Op>& batch);
+  [[nodiscard]] Result<> open_ring();
+  [[nodiscard]] Result<> write_ring(std::vector<Op>& batch);
+  [[nodiscard]] Result<> make_room_in_ring(std::uint64_t bytes);
+  [[nodiscard]] Result<bool> keep_in_ring(Index::Batch& txn, const Index::Batch::Row& row,
+                                          std::vector<Bytes>& kept);
+  [[nodiscard]] std::uint64_t index_budget() const { return options_.index_bytes_max / 4; }
+  [[nodiscard]] std::uint64_t disk_charge() const;
   [[nodiscard]] bool is_crowded() const;
   [[nodiscard]] bool is_admitted(const Op& op);
   void forgo(Op& op);
@@ -129,6 +152,7 @@ class Store::Core : public std::enable_shared_from_this<Core> {
   std::shared_ptr<Spool> spool_;
   std::unique_ptr<Index> index_;  // null: no disk tier
   std::unique_ptr<ObjectFiles> files_;
+  Ring ring_;
   Presence presence_;
   std::atomic<bool> is_presence_known_{false};
 

@@ -16,12 +16,12 @@
 namespace reef::proxy {
 namespace {
 
-constexpr std::string_view kFormat = "reef store 3";
-constexpr unsigned kTables = 5;
+constexpr std::string_view kFormat = "reef store 4";
+constexpr unsigned kTables = 4;
 constexpr unsigned kReadersMax = 126;  // transactions at once; the disk pool has a handful of threads
 constexpr std::size_t kPageBytes = 4096;
 constexpr std::size_t kHashBytes = 16;
-constexpr std::size_t kEntryBytes = 40;
+constexpr std::size_t kEntryBytes = 60;
 constexpr std::size_t kAgeKeyBytes = 9;
 
 using HashKey = std::array<std::byte, kHashBytes>;
@@ -47,7 +47,7 @@ UrlHash hash_of(ByteView key) {
 AgeKey age_key(const IndexEntry& entry) {
   AgeKey key;
   ByteWriter out(key);
-  out.u8(static_cast<std::uint8_t>(entry.has_file() ? Index::Class::file_body : Index::Class::inline_body));
+  out.u8(static_cast<std::uint8_t>(entry.has_file() ? Index::Class::in_file : Index::Class::in_ring));
   out.u64(entry.use);
   return key;
 }
@@ -61,6 +61,10 @@ EntryRecord encode(const IndexEntry& entry) {
   out.u32(entry.index_bytes);
   out.u32(entry.last_use);
   out.u64(entry.use);
+  out.u64(entry.at);
+  out.u32(entry.head_bytes);
+  out.u32(entry.body_bytes);
+  out.u32(entry.written);
   return record;
 }
 
@@ -74,6 +78,10 @@ std::optional<IndexEntry> decode(ByteView record) {
   entry.index_bytes = in.u32();
   entry.last_use = in.u32();
   entry.use = in.u64();
+  entry.at = in.u64();
+  entry.head_bytes = in.u32();
+  entry.body_bytes = in.u32();
+  entry.written = in.u32();
   return entry;
 }
 
@@ -98,10 +106,9 @@ bool is_unreadable(const Error& error) {
 
 }  // namespace
 
-std::uint32_t Index::charge(std::size_t head_bytes, std::size_t inline_body_bytes) {
-  std::size_t total = node_bytes(kHashBytes, kEntryBytes) + node_bytes(kAgeKeyBytes, kHashBytes) +
-                      node_bytes(kHashBytes, head_bytes);
-  if (inline_body_bytes > 0) total += node_bytes(kHashBytes, inline_body_bytes);
+std::uint32_t Index::charge(std::size_t head_bytes) {
+  std::size_t total = node_bytes(kHashBytes, kEntryBytes) + node_bytes(kAgeKeyBytes, kHashBytes);
+  if (head_bytes > 0) total += node_bytes(kHashBytes, head_bytes);
   return static_cast<std::uint32_t>(total);
 }
 
@@ -165,7 +172,7 @@ Result<> Index::open_tables() {
     return fail(lmdb_error(rc, "index"));
   TxnPtr txn(raw);
   const std::pair<const char*, MDB_dbi*> tables[] = {
-      {"meta", &meta_}, {"index", &index_}, {"ages", &ages_}, {"heads", &heads_}, {"bodies", &bodies_}};
+      {"meta", &meta_}, {"index", &index_}, {"ages", &ages_}, {"heads", &heads_}};
   for (const auto& [name, table] : tables) {
     if (const int rc = mdb_dbi_open(raw, name, MDB_CREATE, table); rc != 0) return fail(lmdb_error(rc, name));
   }
@@ -198,7 +205,7 @@ Result<> Index::find_next_use(MDB_txn* txn) {
   MDB_cursor* raw = nullptr;
   if (const int rc = mdb_cursor_open(txn, ages_, &raw); rc != 0) return fail(lmdb_error(rc, "index"));
   const CursorPtr cursor(raw);  // closed before its transaction
-  for (const Class of : {Class::inline_body, Class::file_body}) {
+  for (const Class of : {Class::in_ring, Class::in_file}) {
     // The row before the first one of the next class.
     const std::byte next_class[] = {static_cast<std::byte>(static_cast<unsigned>(of) + 1)};
     MDB_val key = to_val(next_class), value{};
@@ -228,14 +235,10 @@ Result<std::optional<Index::Found>> Index::get(const UrlHash& hash) const {
   if (rc != 0) return fail(lmdb_error(rc, "index"));
   const auto entry = decode(to_view(value));
   if (!entry) return fail(store_error(StoreError::damaged, "index entry"));
-  Found found{.entry = *entry, .head = {}, .body = {}};
+  Found found{.entry = *entry, .head = {}};
+  if (!entry->has_file()) return found;
   rc = mdb_get(raw, heads_, &key_val, &value);
   if (rc == 0) found.head = copy(value);
-  if (rc == 0 && !entry->has_file()) {
-    rc = mdb_get(raw, bodies_, &key_val, &value);
-    if (rc == 0) found.body = copy(value);
-    if (rc == MDB_NOTFOUND) rc = 0;  // an empty body has no row
-  }
   if (rc == MDB_NOTFOUND) return fail(store_error(StoreError::damaged, "no head"));
   if (rc != 0) return fail(lmdb_error(rc, "index"));
   return found;
@@ -327,13 +330,12 @@ Result<Bytes> Index::Batch::head(const UrlHash& hash) {
 }
 
 Result<std::optional<IndexEntry>> Index::Batch::put(const UrlHash& hash, const IndexEntry& entry,
-                                                    ByteView head, ByteView inline_body) {
+                                                    ByteView head) {
   auto before = erase(hash);
   if (!before) return before;
   const HashKey key = key_of(hash);
   auto written = write_entry(hash, entry);
-  if (written) written = write(index_->heads_, key, head);
-  if (written && !inline_body.empty()) written = write(index_->bodies_, key, inline_body);
+  if (written && !head.empty()) written = write(index_->heads_, key, head);
   if (!written) return fail(written.error());
   return before;
 }
@@ -344,8 +346,7 @@ Result<std::optional<IndexEntry>> Index::Batch::erase(const UrlHash& hash) {
   const HashKey key = key_of(hash);
   auto removed = remove(index_->index_, key);
   if (removed) removed = remove(index_->ages_, age_key(**before));
-  if (removed) removed = remove(index_->heads_, key);
-  if (removed && !(*before)->has_file()) removed = remove(index_->bodies_, key);
+  if (removed && (*before)->has_file()) removed = remove(index_->heads_, key);
   if (!removed) return fail(removed.error());
   return before;
 }
@@ -362,9 +363,54 @@ Result<> Index::Batch::touch(const UrlHash& hash, std::uint32_t now, std::uint32
   if (!found) return fail(found.error());
   if (!*found || !(*found)->is_use_due(now, granularity)) return {};
   IndexEntry moved = **found;
+  if (!moved.has_file()) {
+    moved.last_use = now;
+    return write(index_->index_, key_of(hash), encode(moved));
+  }
   if (auto done = remove(index_->ages_, age_key(moved)); !done) return done;
   moved.last_use = now;
   return write_entry(hash, moved);
+}
+
+Result<> Index::Batch::move(const UrlHash& hash, const IndexEntry& from, const IndexEntry& to) {
+  if (auto done = remove(index_->ages_, age_key(from)); !done) return done;
+  return write_entry(hash, to);
+}
+
+Result<std::optional<Index::Batch::Row>> Index::Batch::row_of(ByteView age, const MDB_val& hash, Class of) {
+  if (age.size() != kAgeKeyBytes || age[0] != static_cast<std::byte>(of)) return std::nullopt;
+  Row row{.hash = hash_of(to_view(hash)), .entry = {}};
+  auto found = entry(row.hash);
+  if (!found) return fail(found.error());
+  row.entry = *found;
+  return row;
+}
+
+Result<std::optional<Index::Batch::Row>> Index::Batch::first(Class of) {
+  MDB_cursor* raw = nullptr;
+  if (const int rc = mdb_cursor_open(txn_.get(), index_->ages_, &raw); rc != 0)
+    return fail(lmdb_error(rc, "index"));
+  const CursorPtr cursor(raw);
+  const std::byte from[] = {static_cast<std::byte>(of)};
+  MDB_val key = to_val(from), value{};
+  const int rc = mdb_cursor_get(raw, &key, &value, MDB_SET_RANGE);
+  if (rc == MDB_NOTFOUND) return std::nullopt;
+  if (rc != 0) return fail(lmdb_error(rc, "index"));
+  return row_of(to_view(key), value, of);
+}
+
+Result<std::optional<Index::Batch::Row>> Index::Batch::last(Class of) {
+  MDB_cursor* raw = nullptr;
+  if (const int rc = mdb_cursor_open(txn_.get(), index_->ages_, &raw); rc != 0)
+    return fail(lmdb_error(rc, "index"));
+  const CursorPtr cursor(raw);
+  const std::byte next_class[] = {static_cast<std::byte>(static_cast<unsigned>(of) + 1)};
+  MDB_val key = to_val(next_class), value{};
+  int rc = mdb_cursor_get(raw, &key, &value, MDB_SET_RANGE);
+  rc = mdb_cursor_get(raw, &key, &value, rc == MDB_NOTFOUND ? MDB_LAST : MDB_PREV);
+  if (rc == MDB_NOTFOUND) return std::nullopt;
+  if (rc != 0) return fail(lmdb_error(rc, "index"));
+  return row_of(to_view(key), value, of);
 }
 
 Result<std::optional<Index::Batch::Evicted>> Index::Batch::evict_oldest(Class of) {

@@ -5,7 +5,6 @@
 #include <memory>
 #include <string>
 
-#include "base/crypto.h"
 #include "proxy/rules/policy.h"
 #include "proxy/store/body.h"
 #include "proxy/store/url_hash.h"
@@ -24,7 +23,6 @@ struct ObjectHead {
   std::string etag;           // as received, with quotes and W/; empty: none
   std::string last_modified;  // as received; empty: none
   std::uint64_t body_bytes = 0;
-  Sha256Digest body_digest{};
 };
 
 // Immutable once made, shared by workers, RAM tiers and writers. A response whose head changed (304) is
@@ -34,10 +32,9 @@ struct Object {
   std::shared_ptr<const Body> body;
 };
 
-// The same body under a new head (after a 304): body_bytes and body_digest are taken from `object`.
+// The same body under a new head (after a 304): body_bytes is taken from `object`.
 [[nodiscard]] inline std::shared_ptr<const Object> with_head(const Object& object, ObjectHead head) {
   head.body_bytes = object.head.body_bytes;
-  head.body_digest = object.head.body_digest;
   return std::make_shared<const Object>(Object{std::move(head), object.body});
 }
 

@@ -10,12 +10,6 @@ namespace {
 
 constexpr std::size_t kVerifiedMax = 65536;  // beyond it all are forgotten and checked again
 
-std::uint32_t unix_seconds() {
-  return static_cast<std::uint32_t>(
-      std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch())
-          .count());
-}
-
 }  // namespace
 
 bool Store::Core::load(std::string url, const UrlHash& hash, EventLoop& loop,
@@ -75,46 +69,59 @@ Store::Core::ObjectPtr Store::Core::read(const std::string& url, const UrlHash& 
 
 // Null: the hash is another URL's.
 Result<Store::Core::ObjectPtr> Store::Core::rebuild(const std::string& url, Index::Found found) {
-  auto head = decode_head(found.head);
-  if (!head) return fail(head.error());
-  if (head->url != url) return ObjectPtr{};
-  auto body = rebuild_body(*head, found);
+  const IndexEntry& entry = found.entry;
+  Bytes body_bytes;
+  if (!entry.has_file()) {
+    if (entry.ring_bytes() > ring_.bytes()) return fail(store_error(StoreError::damaged, "index entry"));
+    found.head.resize(entry.head_bytes);
+    body_bytes.resize(entry.body_bytes);
+    auto got = ring_.read(entry.at, found.head);
+    if (got) got = ring_.read(entry.at + entry.head_bytes, body_bytes);
+    if (!got) return fail(got.error());
+  }
+  auto stored = decode_head(found.head);
+  if (!stored) return fail(stored.error());
+  if (stored->head.url != url) return ObjectPtr{};
+  auto body = entry.has_file() ? rebuild_from_file(*stored, entry.id) : rebuild_body(*stored, body_bytes);
   if (!body) return fail(body.error());
-  return std::make_shared<const Object>(Object{std::move(*head), std::move(*body)});
+  return std::make_shared<const Object>(Object{std::move(stored->head), std::move(*body)});
 }
 
-Result<std::shared_ptr<const Body>> Store::Core::rebuild_body(const ObjectHead& head,
-                                                              const Index::Found& found) {
-  const auto checked = [&head](ByteView bytes) -> Result<std::shared_ptr<const Body>> {
-    if (bytes.size() != head.body_bytes || sha256(bytes) != head.body_digest) {
-      return fail(store_error(StoreError::damaged, "body"));
-    }
-    return Body::of(bytes);
-  };
-  if (!found.entry.has_file()) return checked(found.body);
-  auto file = files_->open(found.entry.id, head.body_bytes);
-  if (!file) return fail(file.error());
-  if (head.body_bytes <= options_.ram_object_bytes_max) {
-    Bytes bytes(static_cast<std::size_t>(head.body_bytes));
-    if (auto got = read_at(file->get(), bytes, 0); !got) return fail(got.error());
-    return checked(bytes);
+Result<std::shared_ptr<const Body>> Store::Core::rebuild_body(const StoredHead& stored, ByteView bytes) {
+  if (bytes.size() != stored.head.body_bytes || !stored.check.agrees(bytes)) {
+    return fail(store_error(StoreError::damaged, "body"));
   }
-  if (auto verified = verify_file(file->get(), head, found.entry.id); !verified)
-    return fail(verified.error());
-  return Body::of_file(SpoolFile::adopted(std::move(*file), spool_), head.body_bytes, true);
+  return Body::of(bytes);
+}
+
+Result<std::shared_ptr<const Body>> Store::Core::rebuild_from_file(const StoredHead& stored,
+                                                                   const StoredId& id) {
+  const std::uint64_t size = stored.head.body_bytes;
+  auto file = files_->open(id, size);
+  if (!file) return fail(file.error());
+  if (size <= options_.ram_object_bytes_max) {
+    Bytes bytes(static_cast<std::size_t>(size));
+    if (auto got = read_at(file->get(), bytes, 0); !got) return fail(got.error());
+    return rebuild_body(stored, bytes);
+  }
+  // Kept in memory by a start that had a larger ram_object_bytes_max: nobody knows its digest.
+  if (stored.check.kind != BodyCheck::Kind::sha256)
+    return fail(store_error(StoreError::damaged, "no digest"));
+  if (auto verified = verify_file(file->get(), stored, id); !verified) return fail(verified.error());
+  return Body::of_file(SpoolFile::adopted(std::move(*file), spool_), size, stored.check.value, true);
 }
 
 // What this process wrote is in the page cache as it was written; what an earlier one wrote may not have
 // reached the disk before a power failure, so it is read through once.
-Result<> Store::Core::verify_file(int fd, const ObjectHead& head, const StoredId& id) {
+Result<> Store::Core::verify_file(int fd, const StoredHead& stored, const StoredId& id) {
   if (id.boot == boot_) return {};
   {
     const std::lock_guard lock(mutex_);
     if (verified_.contains(id)) return {};
   }
-  auto digest = digest_of_file(fd, head.body_bytes);
+  auto digest = digest_of_file(fd, stored.head.body_bytes);
   if (!digest) return fail(digest.error());
-  if (*digest != head.body_digest) return fail(store_error(StoreError::damaged, "file"));
+  if (*digest != stored.check.value) return fail(store_error(StoreError::damaged, "file"));
   const std::lock_guard lock(mutex_);
   if (verified_.size() >= kVerifiedMax) verified_.clear();
   verified_.insert(id);

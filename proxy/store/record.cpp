@@ -9,9 +9,9 @@
 namespace reef::proxy {
 namespace {
 
-constexpr std::uint32_t kMagic = 0x52664832;  // "RfH2"
+constexpr std::uint32_t kMagic = 0x52664833;  // "RfH3"
 constexpr std::size_t kPrefixBytes = 16;
-constexpr std::size_t kFixedBytes = 4 + sizeof(rules::CachePolicy) + 2 + 8 + 32;
+constexpr std::size_t kFixedBytes = 4 + sizeof(rules::CachePolicy) + 2 + 8 + 1 + 32;
 constexpr int kStatusMin = 100, kStatusMax = 999;
 
 void put_text(ByteWriter& out, const std::string& text) {
@@ -26,9 +26,30 @@ std::string take_text(ByteReader& in) {
 
 Error damaged(const char* what) { return store_error(StoreError::damaged, what); }
 
+BodyCheck checksum(ByteView body) {
+  const XXH128_hash_t hash = XXH3_128bits(body.data(), body.size());
+  BodyCheck check{.kind = BodyCheck::Kind::xxh3};
+  ByteWriter out(check.value);
+  out.u64(hash.high64);
+  out.u64(hash.low64);
+  return check;
+}
+
 }  // namespace
 
-Result<Bytes> encode_head(const ObjectHead& head) {
+BodyCheck BodyCheck::of(const Body& body) {
+  return body.file() ? BodyCheck{.kind = Kind::sha256, .value = body.digest()} : checksum(body.block());
+}
+
+bool BodyCheck::agrees(ByteView body) const {
+  return kind == Kind::sha256 ? sha256(body) == value : checksum(body) == *this;
+}
+
+bool BodyCheck::agrees(const Body& body) const {
+  return kind == Kind::sha256 ? body.digest() == value : !body.file() && agrees(body.block());
+}
+
+Result<Bytes> encode_head(const ObjectHead& head, const BodyCheck& check) {
   const std::size_t size = kPrefixBytes + kFixedBytes + 5 * 4 + head.url.size() + head.fields.size() +
                            head.etag.size() + head.last_modified.size() + head.reason.size();
   if (size > kRecordBytesMax) return fail(store_error(StoreError::too_large, "head"));
@@ -38,7 +59,8 @@ Result<Bytes> encode_head(const ObjectHead& head) {
   out.bytes(std::as_bytes(std::span(&head.policy, 1)));
   out.u16(static_cast<std::uint16_t>(head.status));
   out.u64(head.body_bytes);
-  out.bytes(head.body_digest);
+  out.u8(static_cast<std::uint8_t>(check.kind));
+  out.bytes(check.value);
   put_text(out, head.url);
   put_text(out, head.fields);
   put_text(out, head.etag);
@@ -52,7 +74,7 @@ Result<Bytes> encode_head(const ObjectHead& head) {
   return record;
 }
 
-Result<ObjectHead> decode_head(ByteView record) {
+Result<StoredHead> decode_head(ByteView record) {
   ByteReader in(record);
   const std::uint32_t magic = in.u32();
   const std::uint32_t length = in.u32();
@@ -61,11 +83,13 @@ Result<ObjectHead> decode_head(ByteView record) {
   const ByteView content = record.subspan(kPrefixBytes);
   if (checksum != XXH3_64bits(content.data(), content.size())) return fail(damaged("head checksum"));
   if (in.u32() != rules::CachePolicy::kVersion) return fail(damaged("policy version"));
-  ObjectHead head;
+  StoredHead stored;
+  ObjectHead& head = stored.head;
   in.copy_to(std::as_writable_bytes(std::span(&head.policy, 1)));
   head.status = in.u16();
   head.body_bytes = in.u64();
-  in.copy_to(head.body_digest);
+  stored.check.kind = static_cast<BodyCheck::Kind>(in.u8());
+  in.copy_to(stored.check.value);
   head.url = take_text(in);
   head.fields = take_text(in);
   head.etag = take_text(in);
@@ -73,7 +97,9 @@ Result<ObjectHead> decode_head(ByteView record) {
   head.reason = take_text(in);
   if (!in.at_end() || head.status < kStatusMin || head.status > kStatusMax)
     return fail(damaged("head layout"));
-  return head;
+  if (stored.check.kind != BodyCheck::Kind::xxh3 && stored.check.kind != BodyCheck::Kind::sha256)
+    return fail(damaged("kind of check"));
+  return stored;
 }
 
 }  // namespace reef::proxy

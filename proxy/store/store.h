@@ -36,7 +36,7 @@ struct StoreOptions {
                                  << 30;  // everything kept on disk, spool files of running fills included
   std::uint64_t object_bytes_max = 50ull << 20;  // longer bodies are refused
   std::size_t ram_object_bytes_max = 1u << 20;   // longer bodies live in files only
-  std::size_t small_body_bytes_max = 16u << 10;  // bodies up to this are in the index, longer ones in files
+  std::size_t small_body_bytes_max = 16u << 10;  // bodies up to this are in the ring, longer ones in files
   // Memory that takes the place of spool files while the disk refuses writes, for all fills together.
   std::uint64_t memory_spool_bytes_max = 64ull << 20;
   Admission admission = Admission::popular;
@@ -48,8 +48,9 @@ struct StoreOptions {
   std::uint64_t queue_bytes_max = 64ull << 20;  // body memory held by that queue
   std::size_t batch_objects_max = 1024;         // per transaction (one disk sync)
   std::uint64_t batch_bytes_max = 8ull << 20;
-  // Bound of the index file (heads and small bodies), a part of disk_bytes_max; 0: half of it. The file grows
-  // to what is needed and does not shrink; files of large bodies get the rest.
+  // Bound of the index and the ring of small objects, a part of disk_bytes_max; 0: half of it. A quarter of
+  // it is the index's. Both files grow to what is needed and do not shrink; files of large bodies get the
+  // rest.
   std::uint64_t index_bytes_max = 0;
   std::size_t objects_expected = 1'000'000;   // sizes the in-memory filter behind may_have() (16 bytes each)
   std::chrono::seconds use_granularity{600};  // a use is recorded on disk at most this often per object

@@ -22,12 +22,10 @@ constexpr std::uint64_t kCrowdedShare =
     16;  // with less than this part (1/16) of a budget left, the disk is full
 constexpr std::int64_t kMapFullShare = 8;  // a full map gives up this part (1/8) of its objects
 
-std::uint32_t unix_seconds() {
-  return static_cast<std::uint32_t>(
-      std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch())
-          .count());
-}
 std::int64_t steady_ns() { return std::chrono::steady_clock::now().time_since_epoch().count(); }
+
+// What of a head is written, roughly.
+std::size_t head_size(const ObjectHead& head) { return head.url.size() + head.fields.size() + 256; }
 
 bool is_map_full(const Error& error) { return is_lmdb(error, MDB_MAP_FULL) || is_lmdb(error, MDB_TXN_FULL); }
 
@@ -67,8 +65,7 @@ void Store::Core::scan() {
     if (entry.has_file()) known.push_back(entry.id);
   });
   objects_.store(count, std::memory_order_relaxed);
-  disk_bytes_.store(index_->file_bytes() + static_cast<std::uint64_t>(file_charge_),
-                    std::memory_order_relaxed);
+  disk_bytes_.store(disk_charge(), std::memory_order_relaxed);
   if (!scanned) {
     // may_have() keeps saying "maybe", and no file is taken for an orphan.
     note_failure(scanned.error(), "read the index");
@@ -85,12 +82,14 @@ void Store::Core::scan() {
 std::vector<Store::Core::Op> Store::Core::take_batch(std::vector<UrlHash>& touched) {
   std::vector<Op> batch;
   std::uint64_t bytes = 0;
+  const std::uint64_t bytes_max = std::min(options_.batch_bytes_max, ring_.batch_bytes_max());
   const std::lock_guard lock(mutex_);
   touched.swap(touched_);
   // First, so that they never undo what was written after them.
   batch.swap(retry_erases_);
-  while (!queue_.empty() && batch.size() < options_.batch_objects_max && bytes < options_.batch_bytes_max) {
-    bytes += queue_.front().body_bytes;
+  while (!queue_.empty() && batch.size() < options_.batch_objects_max && bytes < bytes_max) {
+    if (const ObjectPtr& object = queue_.front().object)
+      bytes += object->body->ram_bytes() + head_size(object->head);
     queued_body_bytes_ -= queue_.front().body_bytes;
     batch.push_back(std::move(queue_.front()));
     queue_.pop_front();
@@ -106,16 +105,19 @@ void Store::Core::write_batch() {
   for (Op& op : batch) {
     if (op.kind == Kind::put && chooses && !is_admitted(op)) forgo(op);
     if (op.kind == Kind::put) place(op);
+    if (op.kind == Kind::head) place_head(op, batch);
   }
   const bool is_needed =
       !touched.empty() || is_over_budget() || std::any_of(batch.begin(), batch.end(), [](const Op& op) {
         return op.kind != Kind::fence && op.kind != Kind::forgone;
       });
   if (is_needed) {
-    auto changes = apply(batch, touched);
+    Result<> in_ring = write_ring(batch);
+    auto changes = in_ring ? apply(batch, touched) : Result<Changes>(fail(in_ring.error()));
     for (int attempt = 1; !changes && is_map_full(changes.error()) && attempt < kAttemptsMax; ++attempt) {
       if (!make_room_in_map()) break;
-      changes = apply(batch, touched);
+      if (!in_ring) in_ring = write_ring(batch);
+      changes = in_ring ? apply(batch, touched) : Result<Changes>(fail(in_ring.error()));
     }
     if (changes) {
       committed(*changes);
@@ -137,9 +139,8 @@ bool Store::Core::is_crowded() const {
   const auto most = [](std::uint64_t bytes) {
     return static_cast<std::int64_t>(bytes - bytes / kCrowdedShare);
   };
-  const auto file_size = static_cast<std::int64_t>(index_->file_bytes());
-  return index_charge_ >= most(std::min(options_.index_bytes_max, map_full_at_)) ||
-         std::max(file_size, index_charge_) + file_charge_ >= most(options_.disk_bytes_max);
+  return index_charge_ >= most(std::min(index_budget(), map_full_at_)) || ring_.is_crowded() ||
+         static_cast<std::int64_t>(disk_charge()) >= most(options_.disk_bytes_max);
 }
 
 // One-time objects would push out what others will ask for again. What is in a file has been written already,
@@ -165,14 +166,17 @@ void Store::Core::place(Op& op) {
   const ObjectHead& head = op.object->head;
   op.entry.id = {boot_, next_serial_++};
   op.entry.last_use = unix_seconds();
-  auto record = encode_head(head);
+  auto record = encode_head(head, BodyCheck::of(*op.object->body));
+  const bool is_small = record && !op.object->body->file() &&
+                        head.body_bytes <= options_.small_body_bytes_max &&
+                        record->size() + head.body_bytes <= ring_.record_bytes_max();
   Result<> placed;
   if (!record) {
     placed = fail(record.error());
   } else if (op.object->body->file()) {
     placed = files_->adopt(op.object->body->file()->path(), op.entry.id);
     if (placed) op.object->body->file()->adopt();
-  } else if (head.body_bytes > options_.small_body_bytes_max) {
+  } else if (!is_small) {
     placed = files_->write(op.entry.id, op.object->body->block());
   }
   if (!placed) {
@@ -182,11 +186,10 @@ void Store::Core::place(Op& op) {
     op.kind = Kind::erase;
     return;
   }
+  if (is_small) return place_in_ring(op, std::move(*record));
   op.head = std::move(*record);
-  const bool has_file = op.object->body->file() || head.body_bytes > options_.small_body_bytes_max;
-  op.entry.file_bytes = has_file ? ObjectFiles::charge(head.body_bytes) : 0;
-  op.entry.index_bytes =
-      Index::charge(op.head.size(), has_file ? 0 : static_cast<std::size_t>(head.body_bytes));
+  op.entry.file_bytes = ObjectFiles::charge(head.body_bytes);
+  op.entry.index_bytes = Index::charge(op.head.size());
 }
 
 Result<Store::Core::Changes> Store::Core::apply(const std::vector<Op>& batch,
@@ -196,7 +199,7 @@ Result<Store::Core::Changes> Store::Core::apply(const std::vector<Op>& batch,
   Changes changes;
   for (const Op& op : batch) {
     Result<> done;
-    if (op.kind == Kind::put) done = apply_put(*txn, op, changes);
+    if (op.kind == Kind::put || op.kind == Kind::again) done = apply_put(*txn, op, changes);
     if (op.kind == Kind::head) done = apply_head(*txn, op, changes);
     if (op.kind == Kind::erase || op.kind == Kind::erase_damaged) done = apply_erase(*txn, op, changes);
     if (!done) return fail(done.error());
@@ -212,33 +215,31 @@ Result<Store::Core::Changes> Store::Core::apply(const std::vector<Op>& batch,
 }
 
 Result<> Store::Core::apply_put(Index::Batch& txn, const Op& op, Changes& changes) {
-  const ByteView inline_body = op.entry.has_file() ? ByteView{} : op.object->body->block();
-  auto before = txn.put(op.hash, op.entry, op.head, inline_body);
+  auto before = txn.put(op.hash, op.entry, op.entry.has_file() ? ByteView(op.head) : ByteView{});
   if (!before) return fail(before.error());
   if (*before) changes.took_out(op.hash, **before);
   changes.index_bytes += op.entry.index_bytes;
   changes.file_bytes += static_cast<std::int64_t>(op.entry.file_bytes);
   ++changes.objects;
-  ++changes.persisted;
+  if (op.kind == Kind::put) ++changes.persisted;
   return {};
 }
 
 Result<> Store::Core::apply_head(Index::Batch& txn, const Op& op, Changes& changes) {
   auto entry = txn.entry(op.hash);
   if (!entry) return fail(entry.error());
-  if (!*entry) return {};
+  if (!*entry || !(*entry)->has_file()) return {};
   auto record = txn.head(op.hash);
   if (!record) return fail(record.error());
   const auto stored = decode_head(*record);
   const ObjectHead& head = op.object->head;
   // Another response came in between, or the record is damaged: the new head does not belong to what is
   // there.
-  if (!stored || stored->url != head.url || stored->body_digest != head.body_digest) return {};
-  const auto renewed = encode_head(head);
+  if (!stored || stored->head.url != head.url || !stored->check.agrees(*op.object->body)) return {};
+  const auto renewed = encode_head(head, stored->check);
   if (!renewed) return {};
   IndexEntry now = **entry;
-  const std::size_t inline_bytes = now.has_file() ? 0 : static_cast<std::size_t>(head.body_bytes);
-  now.index_bytes = Index::charge(renewed->size(), inline_bytes);
+  now.index_bytes = Index::charge(renewed->size());
   changes.index_bytes += std::int64_t{now.index_bytes} - (*entry)->index_bytes;
   return txn.replace_head(op.hash, now, *renewed);
 }
@@ -267,20 +268,20 @@ Result<bool> Store::Core::evict_one(Index::Batch& txn, Index::Class of, Changes&
   return true;
 }
 
-// Two budgets: the index must fit into its map, and index file, body files and spool into the whole.
+// Two budgets: the index must fit into its map, and index, ring, body files and spool into the whole.
 Result<> Store::Core::evict_to_budget(Index::Batch& txn, Changes& changes) {
   const auto charged = [&] { return index_charge_ + changes.index_bytes; };
-  while (charged() > static_cast<std::int64_t>(options_.index_bytes_max)) {
-    auto evicted = evict_one(txn, Index::Class::inline_body, changes);
-    if (evicted && !*evicted) evicted = evict_one(txn, Index::Class::file_body, changes);
+  while (charged() > static_cast<std::int64_t>(index_budget())) {
+    auto evicted = evict_one(txn, Index::Class::in_ring, changes);
+    if (evicted && !*evicted) evicted = evict_one(txn, Index::Class::in_file, changes);
     if (!evicted) return fail(evicted.error());
     if (!*evicted) break;
   }
-  const auto file_size = static_cast<std::int64_t>(index_->file_bytes());
-  const auto spooled = static_cast<std::int64_t>(spool_->disk_bytes());
-  while (std::max(file_size, charged()) + file_charge_ + changes.file_bytes + spooled >
+  const auto in_index = static_cast<std::int64_t>(index_->file_bytes());
+  const auto others = static_cast<std::int64_t>(spool_->disk_bytes() + ring_.file_bytes());
+  while (std::max(in_index, charged()) + file_charge_ + changes.file_bytes + others >
          static_cast<std::int64_t>(options_.disk_bytes_max - options_.disk_bytes_max / kHeadroomShare)) {
-    const auto evicted = evict_one(txn, Index::Class::file_body, changes);
+    const auto evicted = evict_one(txn, Index::Class::in_file, changes);
     if (!evicted) return fail(evicted.error());
     if (!*evicted) break;
   }
@@ -296,8 +297,8 @@ bool Store::Core::make_room_in_map() {
       if (!txn) return fail(txn.error());
       Changes changes;
       while (-changes.index_bytes * kMapFullShare < index_charge_) {
-        auto evicted = evict_one(*txn, Index::Class::inline_body, changes);
-        if (evicted && !*evicted) evicted = evict_one(*txn, Index::Class::file_body, changes);
+        auto evicted = evict_one(*txn, Index::Class::in_ring, changes);
+        if (evicted && !*evicted) evicted = evict_one(*txn, Index::Class::in_file, changes);
         if (!evicted) return fail(evicted.error());
         if (!*evicted) break;
       }
@@ -321,8 +322,7 @@ void Store::Core::committed(const Changes& changes) {
   index_charge_ += changes.index_bytes;
   file_charge_ += changes.file_bytes;
   objects_.fetch_add(static_cast<std::uint64_t>(changes.objects), std::memory_order_relaxed);
-  disk_bytes_.store(index_->file_bytes() + static_cast<std::uint64_t>(file_charge_),
-                    std::memory_order_relaxed);
+  disk_bytes_.store(disk_charge(), std::memory_order_relaxed);
   persisted_.fetch_add(changes.persisted, std::memory_order_relaxed);
   evicted_.fetch_add(changes.evicted, std::memory_order_relaxed);
   damaged_.fetch_add(changes.damaged, std::memory_order_relaxed);
@@ -346,6 +346,7 @@ void Store::Core::failed(std::vector<Op>& batch, const Error& error) {
   note_failure(error, "write the index");
   std::vector<ObjectPtr> released;
   for (Op& op : batch) {
+    if (op.kind == Kind::again) presence_.subtract(op.hash);
     if (op.kind != Kind::put) continue;
     if (op.entry.has_file()) files_->remove(op.entry.id);
     presence_.subtract(op.hash);

@@ -22,7 +22,7 @@ std::string url_of(std::uint64_t round, std::uint64_t number) {
 std::size_t size_of(std::uint64_t number) {
   if (number % 17 == 0) return 1'200'000;  // a file that was spooled
   if (number % 5 == 0) return 40'000;      // a file written from memory
-  return 200 + number % 3000;              // in the index
+  return 200 + number % 3000;              // in the ring
 }
 
 // Stores objects until it is killed; after each flush it tells through the pipe how many are on disk.
@@ -47,7 +47,13 @@ std::size_t size_of(std::uint64_t number) {
 TEST_CASE("kill -9 at any moment loses at most what was being written; all else is there and right") {
   const TempDir dir;
   StoreOptions options = options_in(dir);
-  options.disk_bytes_max = 1ull << 30;
+  bool has_room = true;
+  SUBCASE("with room for all") { options.disk_bytes_max = 1ull << 30; }
+  SUBCASE("while the ring comes round and round") {
+    options.disk_bytes_max = 6u << 20;
+    options.index_bytes_max = 1u << 20;
+    has_room = false;
+  }
   Random random(static_cast<std::uint64_t>(::getpid()));
   std::map<std::uint64_t, std::uint64_t> stored;  // round -> objects that were acknowledged
   for (std::uint64_t round = 0; round < kRounds; ++round) {
@@ -86,7 +92,8 @@ TEST_CASE("kill -9 at any moment loses at most what was being written; all else 
         if (object) REQUIRE(read_body(*object->body) == pattern(size_of(i), i + of_round));
       }
     }
-    CHECK(found == expected);
+    if (has_room) CHECK(found == expected);
+    CHECK(found > 0);
     box.flush();
     CHECK(box->stats().damaged == 0);
     CHECK(box.wait_for([&] { return disk_usage(dir.sub("store/spool")) == 0; }));

@@ -32,10 +32,10 @@ TEST_CASE("a committed batch is there after reopening, an abandoned one is not; 
   const auto secret = box.index->secret();
   {
     auto batch = box.index->begin();
-    REQUIRE(batch->put(hash(1), entry(1, 10), as_bytes("head"), as_bytes("body")).has_value());
+    REQUIRE(batch->put(hash(1), entry(1, 10, true), as_bytes("head")).has_value());
     REQUIRE(batch->commit().has_value());
     auto abandoned = box.index->begin();
-    REQUIRE(abandoned->put(hash(2), entry(2, 10), as_bytes("head"), {}).has_value());
+    REQUIRE(abandoned->put(hash(2), entry(2, 10, true), as_bytes("head")).has_value());
   }
   box.open();
   CHECK(box.replaced.empty());
@@ -46,7 +46,6 @@ TEST_CASE("a committed batch is there after reopening, an abandoned one is not; 
   CHECK((*found)->entry.index_bytes == 300);
   CHECK((*found)->entry.last_use == 10);
   CHECK(as_text((*found)->head) == "head");
-  CHECK(as_text((*found)->body) == "body");
   CHECK_FALSE(box.index->get(hash(2))->has_value());
 }
 
@@ -54,17 +53,17 @@ TEST_CASE("eviction takes the least recently used of a class, and a use counts")
   Box box;
   auto batch = box.index->begin();
   for (std::uint64_t i = 1; i <= 4; ++i) {
-    REQUIRE(batch->put(hash(i), entry(i, 100, i == 4), as_bytes("h"), {}).has_value());
+    REQUIRE(batch->put(hash(i), entry(i, 100, i < 4), i < 4 ? as_bytes("h") : ByteView{}).has_value());
   }
-  REQUIRE(batch->touch(hash(1), 200, 50).has_value());   // was the oldest without a file
+  REQUIRE(batch->touch(hash(1), 200, 50).has_value());   // was the oldest with a file
   REQUIRE(batch->touch(hash(2), 200, 150).has_value());  // recorded lately enough: stays where it is
-  auto first = batch->evict_oldest(Index::Class::inline_body);
+  auto first = batch->evict_oldest(Index::Class::in_file);
   REQUIRE((first.has_value() && first->has_value()));
   CHECK((*first)->hash == hash(2));
-  CHECK((*batch->evict_oldest(Index::Class::inline_body))->hash == hash(3));
-  CHECK((*batch->evict_oldest(Index::Class::inline_body))->hash == hash(1));
-  CHECK_FALSE(batch->evict_oldest(Index::Class::inline_body)->has_value());
-  CHECK((*batch->evict_oldest(Index::Class::file_body))->hash == hash(4));
+  CHECK((*batch->evict_oldest(Index::Class::in_file))->hash == hash(3));
+  CHECK((*batch->evict_oldest(Index::Class::in_file))->hash == hash(1));
+  CHECK_FALSE(batch->evict_oldest(Index::Class::in_file)->has_value());
+  CHECK((*batch->evict_oldest(Index::Class::in_ring))->hash == hash(4));
 }
 
 TEST_CASE("the order of eviction needs no clock, and goes on after reopening") {
@@ -78,17 +77,19 @@ TEST_CASE("the order of eviction needs no clock, and goes on after reopening") {
     if (i == 5) box.open();
     auto batch = box.index->begin();
     const std::uint32_t time = i > 5 ? 1000 : now;
-    REQUIRE(batch->put({i, i}, entry(i, time, is_file(i)), as_bytes("h"), {}).has_value());
+    REQUIRE(
+        batch->put({i, i}, entry(i, time, is_file(i)), is_file(i) ? as_bytes("h") : ByteView{}).has_value());
     REQUIRE(batch->commit().has_value());
   }
   auto batch = box.index->begin();
   REQUIRE(batch->touch({10, 10}, now, 0).has_value());
   REQUIRE(batch->touch({9, 9}, now, 0).has_value());
-  for (const std::uint64_t expected : {7, 5, 3, 1, 9}) {
-    CHECK((*batch->evict_oldest(Index::Class::inline_body))->hash == UrlHash{expected, expected});
+  // A use moves what is in a file, and not what is in the ring.
+  for (const std::uint64_t expected : {9, 7, 5, 3, 1}) {
+    CHECK((*batch->evict_oldest(Index::Class::in_ring))->hash == UrlHash{expected, expected});
   }
   for (const std::uint64_t expected : {8, 6, 4, 2, 10}) {
-    CHECK((*batch->evict_oldest(Index::Class::file_body))->hash == UrlHash{expected, expected});
+    CHECK((*batch->evict_oldest(Index::Class::in_file))->hash == UrlHash{expected, expected});
   }
 }
 
@@ -103,14 +104,14 @@ TEST_CASE("a use is recorded once in a while, and at once when the clock was set
 TEST_CASE("replacing and erasing say what was there, and leave nothing behind in the order of eviction") {
   Box box;
   auto batch = box.index->begin();
-  CHECK_FALSE(batch->put(hash(1), entry(1, 10), as_bytes("h"), as_bytes("b"))->has_value());
-  auto replaced = batch->put(hash(1), entry(2, 20, true), as_bytes("h"), {});
+  CHECK_FALSE(batch->put(hash(1), entry(1, 10), {})->has_value());
+  auto replaced = batch->put(hash(1), entry(2, 20, true), as_bytes("h"));
   REQUIRE((replaced.has_value() && replaced->has_value()));
   CHECK((**replaced).id.serial == 1);
-  CHECK_FALSE(batch->evict_oldest(Index::Class::inline_body)->has_value());
+  CHECK_FALSE(batch->evict_oldest(Index::Class::in_ring)->has_value());
   CHECK((**batch->erase(hash(1))).id.serial == 2);
   CHECK_FALSE(batch->erase(hash(1))->has_value());
-  CHECK_FALSE(batch->evict_oldest(Index::Class::file_body)->has_value());
+  CHECK_FALSE(batch->evict_oldest(Index::Class::in_file)->has_value());
 }
 
 TEST_CASE("an index that is no index, or of another format, is replaced and says so") {
@@ -132,7 +133,7 @@ TEST_CASE("an index file that was cut short does not end the process") {
   {
     auto batch = box.index->begin();
     for (std::uint64_t i = 0; i < 200; ++i) {
-      REQUIRE(batch->put(hash(i), entry(i, 1), as_bytes("head"), pattern(3000, i)).has_value());
+      REQUIRE(batch->put(hash(i), entry(i, 1, true), pattern(3000, i)).has_value());
     }
     REQUIRE(batch->commit().has_value());
   }
