@@ -47,6 +47,11 @@ void append_request_head(std::string& out, const FetchRequest& request) {
   out.append("\r\n");
 }
 
+// Whether it can be sent again where a kept connection turns out to be closed.
+bool can_repeat(const FetchRequest& request) {
+  return request.upload == nullptr && http::is_safe_method(request.method);
+}
+
 }  // namespace
 
 struct PlainFetcher::Fetch final : PlainConnection::Handler, TimerWheel::Entry {
@@ -189,7 +194,7 @@ void PlainFetcher::launch(Fetch& fetch) {
   fetch.reused = false;
   if (!request.fresh_connection) {
     for (const Endpoint& address : request.addresses) {
-      fetch.connection = pool_.take(address, request.host, fetch);
+      fetch.connection = pool_.take(address, request.host, fetch, !can_repeat(request));
       if (fetch.connection == nullptr) continue;
       fetch.reused = true;
       return ask(fetch);
@@ -336,8 +341,7 @@ void PlainFetcher::on_answer(Fetch& fetch, std::string_view bytes) {
 
 void PlainFetcher::on_input_end(Fetch& fetch, bool in_good_order) {
   const bool unanswered = !fetch.reader.has_begun();
-  if (unanswered && fetch.reused && fetch.request.upload == nullptr &&
-      http::is_safe_method(fetch.request.method)) {
+  if (unanswered && fetch.reused && can_repeat(fetch.request)) {
     // The server closed the kept connection while the request was on its way.
     fetch.connection.reset();
     fetch.reused = false;

@@ -40,8 +40,9 @@ void PointerKeeper::hold(const UrlHash& hash, const std::string& key, const std:
   const bool told = index_ == nullptr || index_->has_others();
   if (told) put(url, ttl);
   if (held_.size() >= options_.renewals_max) return;  // it is found until its pointer ends
-  const auto due = due_.emplace(loop_.now() + ttl * 4 / 5, hash);
-  held_.emplace(hash, Held{key, url, due, told});
+  // Most are due behind all others.
+  const auto due = due_.emplace_hint(due_.end(), loop_.now() + ttl * 4 / 5, hash);
+  held_.emplace(hash, Held{key, url == key ? std::string{} : url, due, told});
   const bool is_first_untold = !told && ++untold_ == 1;
   if (is_first_untold) tell_at_ = loop_.now() + kLookForOthers;
   if (is_first_untold || due == due_.begin()) arm();
@@ -84,7 +85,7 @@ void PointerKeeper::renew(const UrlHash& hash) {
   const Held held = held_.at(hash);
   const auto fresh = freshness_(hash, held.key);
   if (fresh >= kWorthwhile) {
-    hold(hash, held.key, held.url, fresh);
+    hold(hash, held.key, held.url.empty() ? held.key : held.url, fresh);
   } else {
     drop(hash);  // the pointer that is out ends by itself at about the same time
   }

@@ -34,7 +34,7 @@ class PointerKeeper {
  private:
   struct Held {
     std::string key;
-    std::string url;
+    std::string url;  // empty: the key
     std::multimap<TimePoint, UrlHash>::iterator due;
     bool told;
   };

@@ -331,10 +331,22 @@ Result<Bytes> Index::Batch::head(const UrlHash& hash) {
 
 Result<std::optional<IndexEntry>> Index::Batch::put(const UrlHash& hash, const IndexEntry& entry,
                                                     ByteView head) {
-  auto before = erase(hash);
-  if (!before) return before;
+  IndexEntry now = entry;
+  now.use = index_->next_use_++;
   const HashKey key = key_of(hash);
-  auto written = write_entry(hash, entry);
+  const EntryRecord record = encode(now);
+  std::optional<IndexEntry> before;
+  // Most are new: one way down the tree finds that out and adds it.
+  MDB_val key_val = to_val(key), value = to_val(record);
+  const int rc = mdb_put(txn_.get(), index_->index_, &key_val, &value, MDB_NOOVERWRITE);
+  if (rc != 0 && rc != MDB_KEYEXIST) return fail(lmdb_error(rc, "index"));
+  Result<> written;
+  if (rc == MDB_KEYEXIST) {
+    before = decode(to_view(value)).value_or(IndexEntry{});
+    written = remove_rows(key, *before);
+    if (written) written = write(index_->index_, key, record);
+  }
+  if (written) written = write(index_->ages_, age_key(now), key);
   if (written && !head.empty()) written = write(index_->heads_, key, head);
   if (!written) return fail(written.error());
   return before;
@@ -345,10 +357,16 @@ Result<std::optional<IndexEntry>> Index::Batch::erase(const UrlHash& hash) {
   if (!before || !*before) return before;
   const HashKey key = key_of(hash);
   auto removed = remove(index_->index_, key);
-  if (removed) removed = remove(index_->ages_, age_key(**before));
-  if (removed && (*before)->has_file()) removed = remove(index_->heads_, key);
+  if (removed) removed = remove_rows(key, **before);
   if (!removed) return fail(removed.error());
   return before;
+}
+
+// All that leads to it or from it, besides the entry.
+Result<> Index::Batch::remove_rows(ByteView key, const IndexEntry& entry) {
+  auto removed = remove(index_->ages_, age_key(entry));
+  if (removed && entry.has_file()) removed = remove(index_->heads_, key);
+  return removed;
 }
 
 Result<> Index::Batch::replace_head(const UrlHash& hash, const IndexEntry& now, ByteView head) {

@@ -120,6 +120,7 @@ class Index {
     Batch(Index& index, TxnPtr txn) : index_(&index), txn_(std::move(txn)) {}
     [[nodiscard]] Result<> write(MDB_dbi table, ByteView key, ByteView value);
     [[nodiscard]] Result<> remove(MDB_dbi table, ByteView key);
+    [[nodiscard]] Result<> remove_rows(ByteView key, const IndexEntry& entry);
     [[nodiscard]] Result<> write_entry(const UrlHash& hash, IndexEntry entry);
     [[nodiscard]] Result<std::optional<Row>> row_of(ByteView age, const MDB_val& hash, Class of);
     Index* index_;

@@ -23,7 +23,7 @@ from reeflab.raw_origin import RawOrigin, fresh  # noqa: E402
 from reeflab.torture import MIB, Figures, add_arguments, coral, get, make_node, small_disk  # noqa: E402
 
 ADDRESS = "127.0.0.35"
-# In the index, at its edges, in memory and in files: what the store treats differently.
+# In the ring, at its edges, in memory and in files: what the store treats differently.
 SIZES = [0, 1, 700, 5_000, 16_384, 16_385, 60_000, 400_000, 1_048_576, 1_048_577, 3_000_000]
 SIZES_WEIGHTS = [1, 1, 12, 12, 4, 4, 8, 4, 1, 1, 1]
 EARLIER_ANCHORS = 40     # of earlier cycles, asked for again after each restart
