@@ -225,7 +225,7 @@ Result<dnsd::Options> dns_options(const Settings& settings) {
   out.zone.https_port = static_cast<std::uint16_t>(dns.https_port);
   out.zone.near_address_ttl = dns.near_address_ttl;
   out.zone.cut_ttl = dns.cut_ttl;
-  out.zone.glue_ttl = dns.glue_ttl;
+  out.zone.cut_negative_ttl = dns.cut_negative_ttl;
   out.zone.name_servers = dns.name_servers;
   out.zone.address_ttl = dns.address_ttl;
   out.zone.authority_ttl = dns.authority_ttl;
@@ -235,6 +235,7 @@ Result<dnsd::Options> dns_options(const Settings& settings) {
   out.responder.locality.verdicts_max = static_cast<std::size_t>(dns.verdicts_max);
   out.responder.locality.verdict_ttl = dns.verdict_ttl;
   out.responder.client_subnets = dns.client_subnets;
+  out.wait = dns.wait;
   out.responder.authority.also_public = settings.proxy.origin.allow;
   out.responder.cookies = dns.cookies;
   out.responder.rate_limit.enabled = dns.rate_limit;
