@@ -180,7 +180,8 @@ void Authority::answer_proxied(Reply& reply, const NameRef& owner) {
   } else {
     return deny(reply, below_cuts ? zone_.cut(dsht::kLevels - 1) : *zone_.locate(query.qname).apex);
   }
-  if (below_cuts) add_cut_servers(reply, highest_cut(reply.given.resolver), Section::authority, Glue::wanted);
+  const bool teach = below_cuts && options_.teach_every > 0 && random_.below(options_.teach_every) == 0;
+  if (teach) add_cut_servers(reply, highest_cut(reply.given.resolver), Section::authority, Glue::wanted);
 }
 
 // A resolver that looks for delegations is told of a cut that is near it, and nothing of others: it goes on

@@ -21,6 +21,9 @@ namespace reef::dnsd {
 struct AuthorityOptions {
   std::size_t addresses_max = 4;  // A or AAAA records in an answer, 1 to 16
   std::size_t servers_max = 4;    // name servers of a cut, 1 to 10
+  // One answer in so many, by chance, names a cut's servers beside its addresses: for resolvers that look for
+  // no delegations. Those that do have learned them already, and every answer would pay for it. 0: none.
+  std::uint64_t teach_every = 8;
   // Addresses that are not globally routable and that names of name servers may still say: of test networks.
   std::vector<IpPrefix> also_public;
 };

@@ -55,6 +55,7 @@ struct Server {
     know(kNearClient, 2);
   }
   static ResponderOptions with_documentation(ResponderOptions options) {
+    if (options.authority.teach_every == 8) options.authority.teach_every = 1;
     for (const char* prefix : {"192.0.2.0/24", "198.51.100.0/22", "2001:db8::/32"}) {
       options.authority.also_public.push_back(*IpPrefix::parse(prefix));
     }
