@@ -287,7 +287,8 @@ def main():
         if options.server:
             server = ("127.0.0.1", free_port())
             addresses = [f"192.0.2.{i}" for i in range(1, 11)] + [f"2001:db8::{i}" for i in range(1, 4)]
-            server_process = Process([options.server, options.zone, f"{server[0]}:{server[1]}", *addresses],
+            server_process = Process([options.server, "--flat", "--zone", options.zone, "--listen", f"{server[0]}:{server[1]}",
+                                      *(f"--node={address}" for address in addresses)],
                                      os.path.join(directory, "server.log"))
             server_process.wait_until(lambda: ask(server, options.zone, 6) is not None, "the name server")
         else:
