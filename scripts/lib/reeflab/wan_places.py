@@ -22,10 +22,10 @@ LEVELS = {2: "metro", 1: "region"}
 
 # --- where the nodes stand
 
-def metro_distances(world):
-    """{(metro, metro): (least, most)} of the model's round trips in ms between their hosts."""
+def metro_distances(world, hosts):
+    """{(metro, metro): (least, most)} of the model's round trips in ms between those of `hosts` that are there."""
     spans = {}
-    for a, b in itertools.combinations(world.hosts, 2):
+    for a, b in itertools.combinations(hosts, 2):
         rtt = world.command(f"route {a.name} {b.name}")["rtt_ms"]
         key = tuple(sorted((a.metro, b.metro)))
         low, high = spans.get(key, (rtt, rtt))
@@ -33,9 +33,16 @@ def metro_distances(world):
     return spans
 
 
-def choose_metros(world, regions, metros):
-    """{region: [metro, ...]}: `metros` of each of `regions` regions that the thresholds tell apart."""
-    spans = metro_distances(world)
+def choose_metros(world, regions, metros, each=None):
+    """{region: [metro, ...]}: `metros` of each of `regions` regions that the thresholds tell apart, by the first `each`
+    hosts of each metro (default: by all), where the nodes will be."""
+    count = collections.Counter()
+    chosen_hosts = []
+    for host in world.hosts:
+        count[host.metro] += 1
+        if each is None or count[host.metro] <= each:
+            chosen_hosts.append(host)
+    spans = metro_distances(world, chosen_hosts)
     by_region = collections.defaultdict(list)
     for host in world.hosts:
         if host.metro not in by_region[host.region]:
@@ -84,9 +91,9 @@ def quick_decisions(seconds):
 class Place:
     """One node with its host."""
 
-    def __init__(self, world, host, flags, **ports):
+    def __init__(self, world, host, flags, data=None, **ports):
         self.host = host
-        self.node = Node(host.address, world.state / f"data-{host.name}", name=host.name,
+        self.node = Node(host.address, world.state / (data or f"data-{host.name}"), name=host.name,
                          flags=["--advertise", host.address, "--workers", "1", *flags], prefix=world.prefix(host),
                          admin_address="127.0.0.1", admin_over=self.admin,
                          log_path=world.state / f"node-{host.name}.log", **ports)
