@@ -5,9 +5,9 @@ region (unbound, bind9, knot-resolver, as Debian has them) that start with the r
 the clients and in the network: which addresses a client was told, which node served it, and, packet by packet as the
 emulator counts them, which name servers the resolvers asked.
 
-Judged is the minute (--judged-s) after --minutes of browsing: at least 95 % of the answers name nodes of the client's own metro
-only, the round trip from client to proxy is at the median within 1.3 times of the best possible and at the 96th
-percentile within twice, and at least 95 % of the queries for Reef's zones go to name servers less than 20 ms away.
+Judged is the minute (--judged-s) after --minutes of browsing: at least 95 % of the answers name nodes of the client's
+own metro only, the round trip from client to proxy is at the median within 1.3 times of the best possible and at the
+96th percentile within twice, and at least 95 % of the queries for Reef's zones go to name servers less than 20 ms away.
 
 --kill-metro  afterwards all nodes of a metro are killed (--silent: their lines die too): the clients there must be
               served by the next nearest within the TTL of addresses and 10 s, no question may end with SERVFAIL; the

@@ -2,13 +2,11 @@
 import time
 
 from .report import table
-from .wan_browse import ADDRESS_TTL_S
 from .wan_near import Nearness, is_servfail, percent
 
 GRACE_S = 10.0            # beyond the TTL of addresses, until everybody is served by others
-DEAD_S = ADDRESS_TTL_S + GRACE_S + 60
+OBSERVED_S = 60.0         # how long that is looked at, and what follows the return
 BACK_S = 300.0            # until answers are local again
-JUDGED_S = 60.0           # after that
 SHARE_MIN = 0.95
 ROW_S = 10.0
 
@@ -19,8 +17,9 @@ class Timeline:
 
     def __init__(self, browse, kill_s, silent):
         self.browse, self.kill_s, self.silent = browse, kill_s, silent
-        self.back_s = kill_s + DEAD_S
-        self.end_s = self.back_s + BACK_S + JUDGED_S
+        self.settled_s = browse.options.address_ttl + GRACE_S
+        self.back_s = kill_s + self.settled_s + OBSERVED_S
+        self.end_s = self.back_s + BACK_S + OBSERVED_S
         self.metro = browse.node_hosts[0].metro
         self.killed_at = self.started_at = None
 
@@ -58,11 +57,11 @@ class Timeline:
         def between(low, high):
             return [a for a in here if low <= a.start_s < high]
 
-        others = without.summary(between(killed + ADDRESS_TTL_S + GRACE_S, back))
-        again = everybody.summary(between(back + BACK_S, back + BACK_S + JUDGED_S))
+        others = without.summary(between(killed + self.settled_s, back))
+        again = everybody.summary(between(back + BACK_S, back + BACK_S + OBSERVED_S))
         rows = []
         low = killed - 2 * ROW_S
-        while low < back + BACK_S + JUDGED_S:
+        while low < back + BACK_S + OBSERVED_S:
             part = between(low, low + ROW_S)
             if part:
                 rows.append({"s": round(low - killed), **everybody.summary(part)})
@@ -71,7 +70,7 @@ class Timeline:
                    "killed_s": round(killed, 1), "back_s": round(back, 1), "others": others, "again": again, "rows": rows,
                    "local_again_s": self.local_since(rows, back - killed),
                    "servfails": sum(map(is_servfail, answers)), "failed_meanwhile":
-                   sum(a.failed for a in between(killed, killed + ADDRESS_TTL_S + GRACE_S))}
+                   sum(a.failed for a in between(killed, killed + self.settled_s))}
         self.show(figures)
         return figures, self.problems(figures)
 

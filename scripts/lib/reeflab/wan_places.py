@@ -155,7 +155,8 @@ def is_good(agreements, target):
 
 
 def settle(places, options, progress):
-    """Waits until two looks in a row are good, options.settle_s at most, by options.target. Returns (seconds until the first of them or None, history)."""
+    """Waits until two looks in a row are good by options.target, options.settle_s at most. Returns (seconds until the
+    first of them or None, history)."""
     began, good_since, history = time.monotonic(), None, []
     while True:
         _, agreements, switches = look(places)
