@@ -1,6 +1,7 @@
 #include "dnsd/message.h"
 
 #include <algorithm>
+#include <cstring>
 
 #include "base/check.h"
 
@@ -8,9 +9,36 @@ namespace reef::dnsd {
 namespace {
 
 constexpr std::uint16_t kQr = 0x8000, kAa = 0x0400, kTc = 0x0200, kRd = 0x0100;
-constexpr std::uint16_t kOptionCookie = 10;
-constexpr std::size_t kOptFixedBytes = 11;  // root, type, class, TTL, RDLENGTH
+constexpr std::uint16_t kOptionSubnet = 8, kOptionCookie = 10;
+constexpr std::size_t kSubnetFixedBytes = 4;  // family and the two lengths
+constexpr std::size_t kOptFixedBytes = 11;    // root, type, class, TTL, RDLENGTH
 constexpr std::uint32_t kDnssecOk = 0x8000;
+
+std::size_t address_bytes(int bits) { return (static_cast<std::size_t>(bits) + 7) / 8; }
+
+// RFC 7871 §6: of the address just as many bytes as the prefix needs, bits beyond it zero, no scope in a
+// query. Anything else is FORMERR.
+std::optional<ClientSubnet> read_subnet(ByteView value) {
+  ByteReader reader(value);
+  ClientSubnet out;
+  out.family = reader.u16();
+  out.source_bits = reader.u8();
+  const std::uint8_t scope = reader.u8();
+  const int bits_max = out.family == 1 ? 32 : out.family == 2 ? 128 : 0;
+  if (!reader.ok() || out.family > 2 || scope != 0 || out.source_bits > bits_max) return std::nullopt;
+  const ByteView bytes = reader.bytes(address_bytes(out.source_bits));
+  if (!reader.at_end()) return std::nullopt;
+  if (bytes.empty()) return out;
+  std::array<std::uint8_t, 16> full{};
+  std::memcpy(full.data(), bytes.data(), bytes.size());
+  if (out.source_bits % 8 != 0 && (full[bytes.size() - 1] & (0xff >> out.source_bits % 8)) != 0) {
+    return std::nullopt;
+  }
+  out.address = out.family == 1 ? IpAddress::v4(full[0], full[1], full[2], full[3]) : IpAddress::v6(full);
+  // A mapped address would be taken for IPv4, with a prefix longer than those have.
+  if (out.family == 2 && out.address.is_v4()) return std::nullopt;
+  return out;
+}
 
 // The options of an OPT record (RFC 6891 §6.1.2). Unknown ones are passed over.
 bool read_options(ByteView rdata, Edns& edns) {
@@ -19,10 +47,15 @@ bool read_options(ByteView rdata, Edns& edns) {
     const std::uint16_t code = reader.u16();
     const ByteView value = reader.bytes(reader.u16());
     if (!reader.ok()) return false;
-    if (code != kOptionCookie) continue;
-    // RFC 7873 §5.2.2: any other length is FORMERR. A second cookie is passed over.
-    if (value.size() != 8 && (value.size() < 16 || value.size() > 40)) return false;
-    if (edns.cookie.empty()) edns.cookie = value;
+    if (code == kOptionSubnet) {
+      if (edns.subnet) return false;
+      edns.subnet = read_subnet(value);
+      if (!edns.subnet) return false;
+    } else if (code == kOptionCookie) {
+      // RFC 7873 §5.2.2: any other length is FORMERR. A second cookie is passed over.
+      if (value.size() != 8 && (value.size() < 16 || value.size() > 40)) return false;
+      if (edns.cookie.empty()) edns.cookie = value;
+    }
   }
   return reader.ok();
 }
@@ -115,30 +148,37 @@ ResponseWriter::ResponseWriter(std::span<std::byte> out, std::size_t limit, std:
   records_at_ = writer_.size();
 }
 
-void ResponseWriter::set_zone(const Name& zone) {
-  zone_ = &zone;
-  zone_offset_ = kHeaderBytes + query_.qname.size() - zone.size();
+void ResponseWriter::anchor(const Name& name, std::size_t offset) {
+  BASE_CHECK(anchor_count_ < kAnchorsMax);
+  anchors_[anchor_count_++] = {&name, static_cast<std::uint16_t>(offset)};
 }
 
-void ResponseWriter::put_pointer(std::size_t offset) {
-  writer_.u16(static_cast<std::uint16_t>(0xc000 | offset));
+NameRef ResponseWriter::name_below(ByteView labels, const Name& name) const {
+  const Anchor* longest = nullptr;
+  for (const Anchor& anchor : std::span(anchors_).first(anchor_count_)) {
+    if (longest != nullptr && anchor.name->size() <= longest->name->size()) continue;
+    if (name.is_under(*anchor.name)) longest = &anchor;
+  }
+  if (longest == nullptr) return {labels, name.wire().first(name.size() - 1), 0};
+  return {labels, name.labels_before(*longest->name), longest->offset};
 }
 
-void ResponseWriter::put_name(const Name& name) {
-  if (zone_ != nullptr && name.is_under(*zone_)) {
-    writer_.bytes(name.labels_before(*zone_));
-    put_pointer(zone_offset_);
+void ResponseWriter::put(const NameRef& name) {
+  writer_.bytes(name.head);
+  writer_.bytes(name.tail);
+  if (name.pointer != 0) {
+    writer_.u16(static_cast<std::uint16_t>(0xc000 | name.pointer));
   } else {
-    writer_.bytes(name.wire());
+    writer_.u8(0);
   }
 }
 
-template <class PutOwner, class PutData>
-bool ResponseWriter::add(Section section, std::uint16_t type, std::uint32_t ttl, PutOwner put_owner,
+template <class PutData>
+bool ResponseWriter::add(Section section, const NameRef& owner, std::uint16_t type, std::uint32_t ttl,
                          PutData put_data) {
   if (!writer_.ok()) return false;
   const std::size_t begin = writer_.size();
-  put_owner();
+  put(owner);
   writer_.u16(type);
   writer_.u16(kClassIn);
   writer_.u32(ttl);
@@ -154,49 +194,73 @@ bool ResponseWriter::add(Section section, std::uint16_t type, std::uint32_t ttl,
   return true;
 }
 
-bool ResponseWriter::add_address(Section section, std::uint32_t ttl, const IpAddress& address) {
-  return add(
-      section, address.is_v4() ? type::kA : type::kAaaa, ttl, [this] { put_pointer(kHeaderBytes); },
-      [this, &address] {
-        writer_.bytes(std::as_bytes(std::span(address.bytes()).subspan(address.is_v4() ? 12 : 0)));
-      });
-}
-
-bool ResponseWriter::add_address(Section section, const Name& owner, std::uint32_t ttl,
+bool ResponseWriter::add_address(Section section, const NameRef& owner, std::uint32_t ttl,
                                  const IpAddress& address) {
-  return add(
-      section, address.is_v4() ? type::kA : type::kAaaa, ttl, [this, &owner] { put_name(owner); },
-      [this, &address] {
-        writer_.bytes(std::as_bytes(std::span(address.bytes()).subspan(address.is_v4() ? 12 : 0)));
-      });
+  return add(section, owner, address.is_v4() ? type::kA : type::kAaaa, ttl, [this, &address] {
+    writer_.bytes(std::as_bytes(std::span(address.bytes()).subspan(address.is_v4() ? 12 : 0)));
+  });
 }
 
-bool ResponseWriter::add_ns(Section section, std::uint32_t ttl, const Name& name_server) {
-  return add(
-      section, type::kNs, ttl, [this] { put_pointer(zone_offset_); },
-      [this, &name_server] { put_name(name_server); });
+std::size_t ResponseWriter::add_target(Section section, const NameRef& owner, std::uint16_t type,
+                                       std::uint32_t ttl, const NameRef& target) {
+  std::size_t offset = 0;
+  const bool added = add(section, owner, type, ttl, [this, &target, &offset] {
+    offset = writer_.size();
+    put(target);
+  });
+  return added ? offset : 0;
 }
 
-bool ResponseWriter::add_soa(Section section, std::uint32_t ttl, const Soa& soa) {
-  return add(
-      section, type::kSoa, ttl, [this] { put_pointer(zone_offset_); },
-      [this, &soa] {
-        put_name(soa.mname);
-        put_name(soa.rname);
-        for (const std::uint32_t value : {soa.serial, soa.refresh, soa.retry, soa.expire, soa.minimum}) {
-          writer_.u32(value);
-        }
-      });
+bool ResponseWriter::add_soa(Section section, const NameRef& owner, std::uint32_t ttl, const Soa& soa) {
+  return add(section, owner, type::kSoa, ttl, [this, &soa] {
+    put(soa.mname);
+    put(soa.rname);
+    for (const std::uint32_t value : {soa.serial, soa.refresh, soa.retry, soa.expire, soa.minimum}) {
+      writer_.u32(value);
+    }
+  });
 }
 
 bool ResponseWriter::add_hinfo(std::uint32_t ttl, std::string_view cpu) {
-  return add(
-      Section::answer, type::kHinfo, ttl, [this] { put_pointer(kHeaderBytes); },
-      [this, cpu] {
-        writer_.u8(static_cast<std::uint8_t>(cpu.size()));
-        writer_.bytes(as_bytes(cpu));
-        writer_.u8(0);
-      });
+  return add(Section::answer, question(), type::kHinfo, ttl, [this, cpu] {
+    writer_.u8(static_cast<std::uint8_t>(cpu.size()));
+    writer_.bytes(as_bytes(cpu));
+    writer_.u8(0);
+  });
+}
+
+bool ResponseWriter::add_raw(Section section, const NameRef& owner, std::uint16_t type, std::uint32_t ttl,
+                             ByteView rdata) {
+  return add(section, owner, type, ttl, [this, rdata] { writer_.bytes(rdata); });
+}
+
+bool ResponseWriter::add_https(const NameRef& owner, std::uint32_t ttl, std::uint16_t port,
+                               std::span<const IpAddress> v4, std::span<const IpAddress> v6) {
+  // SvcParamKeys in ascending order (RFC 9460 §2.2): port 3, ipv4hint 4, ipv6hint 6.
+  const auto with_hints = [&](bool hints) {
+    return add(Section::answer, owner, type::kHttps, ttl, [&] {
+      writer_.u16(1);
+      writer_.u8(0);
+      writer_.u16(3);
+      writer_.u16(2);
+      writer_.u16(port);
+      if (!hints) return;
+      for (const auto& [key, list] : {std::pair(4, v4), std::pair(6, v6)}) {
+        if (list.empty()) continue;
+        writer_.u16(static_cast<std::uint16_t>(key));
+        writer_.u16(static_cast<std::uint16_t>(list.size() * (key == 4 ? 4 : 16)));
+        for (const IpAddress& address : list) {
+          writer_.bytes(std::as_bytes(std::span(address.bytes()).subspan(key == 4 ? 12 : 0)));
+        }
+      }
+    });
+  };
+  return with_hints(true) || with_hints(false);
+}
+
+void ResponseWriter::rewind(const Mark& mark) {
+  writer_.rewind(mark.size);
+  std::copy(std::begin(mark.counts), std::end(mark.counts), counts_);
 }
 
 void ResponseWriter::clear_records() {
@@ -204,25 +268,39 @@ void ResponseWriter::clear_records() {
   for (std::uint16_t& count : counts_) count = 0;
 }
 
-std::size_t ResponseWriter::opt_bytes(const Query& query, std::size_t cookie_bytes) {
+std::size_t ResponseWriter::opt_bytes(const Query& query, std::size_t cookie_bytes, bool subnet) {
   if (!query.edns) return 0;
-  return kOptFixedBytes + (cookie_bytes > 0 ? 4 + cookie_bytes : 0);
+  std::size_t bytes = kOptFixedBytes + (cookie_bytes > 0 ? 4 + cookie_bytes : 0);
+  if (subnet) bytes += 4 + kSubnetFixedBytes + address_bytes(query.edns->subnet->source_bits);
+  return bytes;
 }
 
-std::size_t ResponseWriter::finish(const Flags& flags, std::uint16_t own_payload_max, ByteView cookie) {
+std::size_t ResponseWriter::finish(const Flags& flags, const Opt& opt) {
   const auto rcode = static_cast<std::uint16_t>(flags.rcode);
   ByteWriter tail(out_.subspan(writer_.size()));
   if (query_.edns) {
     tail.u8(0);
     tail.u16(type::kOpt);
-    tail.u16(own_payload_max);
+    tail.u16(opt.own_payload_max);
     // Extended RCODE, version 0, and DO as it came (RFC 6891 §6.1.3, RFC 3225 §3).
     tail.u32(std::uint32_t{rcode} >> 4 << 24 | (query_.edns->dnssec_ok ? kDnssecOk : 0));
-    tail.u16(static_cast<std::uint16_t>(cookie.empty() ? 0 : 4 + cookie.size()));
-    if (!cookie.empty()) {
+    tail.u16(static_cast<std::uint16_t>(opt_bytes(query_, opt.cookie.size(), opt.scope_bits.has_value()) -
+                                        kOptFixedBytes));
+    if (opt.scope_bits) {
+      const ClientSubnet& subnet = *query_.edns->subnet;
+      const std::size_t bytes = address_bytes(subnet.source_bits);
+      tail.u16(kOptionSubnet);
+      tail.u16(static_cast<std::uint16_t>(kSubnetFixedBytes + bytes));
+      tail.u16(subnet.family);
+      tail.u8(static_cast<std::uint8_t>(subnet.source_bits));
+      tail.u8(static_cast<std::uint8_t>(*opt.scope_bits));
+      tail.bytes(
+          std::as_bytes(std::span(subnet.address.bytes())).subspan(subnet.family == 1 ? 12 : 0).first(bytes));
+    }
+    if (!opt.cookie.empty()) {
       tail.u16(kOptionCookie);
-      tail.u16(static_cast<std::uint16_t>(cookie.size()));
-      tail.bytes(cookie);
+      tail.u16(static_cast<std::uint16_t>(opt.cookie.size()));
+      tail.bytes(opt.cookie);
     }
     BASE_CHECK(tail.ok());
   }

@@ -7,11 +7,13 @@ namespace reef::dnsd {
 namespace {
 
 // Length bytes are below 64 and so never taken for letters.
-std::byte lower(std::byte b) { return b >= std::byte{'A'} && b <= std::byte{'Z'} ? b | std::byte{0x20} : b; }
+std::byte lower_letter(std::byte b) {
+  return b >= std::byte{'A'} && b <= std::byte{'Z'} ? b | std::byte{0x20} : b;
+}
 
 bool same_letters(ByteView a, ByteView b) {
   return std::equal(a.begin(), a.end(), b.begin(), b.end(),
-                    [](std::byte x, std::byte y) { return lower(x) == lower(y); });
+                    [](std::byte x, std::byte y) { return lower_letter(x) == lower_letter(y); });
 }
 
 bool is_host_character(char c) {
@@ -49,6 +51,22 @@ std::optional<Name> Name::read(ByteReader& reader) {
     const ByteView label = reader.bytes(length);
     if (!reader.ok() || !name.append_label(label)) return std::nullopt;
   }
+}
+
+std::optional<Name> Name::join(ByteView labels, const Name& tail) {
+  if (labels.size() + tail.size_ > kBytesMax) return std::nullopt;
+  Name name;
+  std::copy(labels.begin(), labels.end(), name.bytes_.begin());
+  std::copy_n(tail.bytes_.begin(), tail.size_,
+              name.bytes_.begin() + static_cast<std::ptrdiff_t>(labels.size()));
+  name.size_ = static_cast<std::uint8_t>(labels.size() + tail.size_);
+  return name;
+}
+
+Name Name::lower() const {
+  Name out = *this;
+  std::transform(out.bytes_.begin(), out.bytes_.begin() + size_, out.bytes_.begin(), lower_letter);
+  return out;
 }
 
 bool Name::append_label(ByteView label) {

@@ -30,6 +30,9 @@ class Name {
   // point to).
   static std::optional<Name> read(ByteReader& reader);
 
+  // `labels` (as labels_before() gives them) in front of `tail`. nullopt: longer than 255 bytes.
+  static std::optional<Name> join(ByteView labels, const Name& tail);
+
   [[nodiscard]] ByteView wire() const { return ByteView(bytes_).first(size_); }
   [[nodiscard]] std::size_t size() const { return size_; }
 
@@ -41,6 +44,9 @@ class Name {
   [[nodiscard]] ByteView labels_before(const Name& ancestor) const {
     return wire().first(size_ - ancestor.size_);
   }
+
+  // A copy in lower case, as tables want it.
+  [[nodiscard]] Name lower() const;
 
   // "www.example.com." with other bytes than printable ASCII as \DDD.
   [[nodiscard]] std::string text() const;

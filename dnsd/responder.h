@@ -1,7 +1,7 @@
 // The name server's mind: query bytes in, response bytes or silence out. No I/O.
 //
-// Authoritative for one zone. Sources: RFC 1034, 1035, 2181 (basics), 2308 (negative answers), 3597 (unknown
-// types), 4343 (case), 6891 (EDNS0), 7873 and 9018 (cookies), 8020 (NXDOMAIN), 8482 (minimal ANY).
+// What holds for every query: form, size, cookies, rates, who is told what. The records come from Authority.
+// Sources: RFC 1035, 6891 (EDNS0), 7871 (client subnets), 7873 and 9018 (cookies).
 #pragma once
 
 #include <chrono>
@@ -13,21 +13,26 @@
 #include "base/ip.h"
 #include "base/random.h"
 #include "base/time.h"
+#include "dnsd/authority.h"
 #include "dnsd/cookie.h"
+#include "dnsd/locality.h"
 #include "dnsd/message.h"
 #include "dnsd/rate_limit.h"
+#include "dnsd/records.h"
 #include "dnsd/view.h"
 #include "dnsd/zone.h"
 
 namespace reef::dnsd {
 
 struct ResponderOptions {
-  std::size_t addresses_max = 4;  // A or AAAA records in an answer, 1 to 16
+  AuthorityOptions authority;
+  LocalityOptions locality;
   std::uint16_t udp_payload_max =
       1232;  // what fits everywhere without fragments (DNS flag day 2020); at least 512
   std::size_t amplification_max =
       4;  // a response by UDP without a valid cookie is at most so many times the query
   bool cookies = true;
+  bool client_subnets = true;    // RFC 7871: heard and answered
   CookieSecret cookie_secret{};  // from random_bytes(), the same for all loops of a node
   RateLimitOptions rate_limit;
 };
@@ -50,6 +55,12 @@ enum class Silence : std::uint8_t {
 inline constexpr std::size_t kSilences = 5;
 [[nodiscard]] const char* to_string(Silence silence);
 
+// A network whose verdict is missing or old, and an address in it that may be probed.
+struct Wanted {
+  Prefix network;
+  IpAddress target;
+};
+
 struct Outcome {
   std::size_t bytes = 0;  // of the response; 0: stay silent
   Silence silence = Silence::none;
@@ -57,6 +68,20 @@ struct Outcome {
   std::uint16_t qtype = 0;  // 0: there was no readable question
   bool truncated = false;
   bool limited = false;  // truncated by the rate limit, not by size
+  // Where locality mattered: of the client that the answer was for.
+  std::optional<dsht::Level> level{};
+  Source source = Source::none;
+  bool subnet = false;  // it was a client subnet, not the resolver
+  // To be found out, for the next answer: the resolver's network, its client's, both or none.
+  std::array<Wanted, 2> wanted{};
+  std::size_t wanted_count = 0;
+};
+
+// All that an answer depends on beside the query, its sender and the time.
+struct Knowledge {
+  const View& view;
+  const Records& records;
+  VerdictCache& verdicts;
 };
 
 class Responder {
@@ -67,28 +92,24 @@ class Responder {
   // A response never needs more room than this.
   static constexpr std::size_t kResponseBytesMax = 4096;
 
-  // `now` for the rate limit, `wall_seconds` (seconds since 1970, modulo 2^32) for cookies. `out` has room
-  // for kResponseBytesMax; `query` is only read during the call.
-  Outcome respond(ByteView query, const Client& client, const View& view, TimePoint now,
+  // `now` for the rate limit and the age of verdicts, `wall_seconds` (seconds since 1970, modulo 2^32) for
+  // cookies. `out` has room for kResponseBytesMax; `query` is only read during the call.
+  Outcome respond(ByteView query, const Client& client, const Knowledge& knowledge, TimePoint now,
                   std::uint32_t wall_seconds, std::span<std::byte> out);
 
-  [[nodiscard]] const Zone& zone() const { return zone_; }
+  [[nodiscard]] const Zone& zone() const { return authority_.zone(); }
 
  private:
   struct Reply;  // one response in the making
-  void answer(Reply& reply, const View& view);
-  void answer_in_zone(Reply& reply, const View& view);
-  void add_addresses(Reply& reply, const std::vector<IpAddress>& from);
-  void add_name_servers(Reply& reply, const View& view);
-  void add_name_server_address(Reply& reply, std::size_t index, const View::Service& live);
-  void add_soa(Reply& reply, const View& view);
-  void add_denial(Reply& reply, const View& view);
-  std::size_t size_limit(const Query& query, const Client& client, std::size_t query_bytes,
-                         bool verified) const;
+  void answer(Reply& reply, const Client& client, const Knowledge& knowledge, TimePoint now);
+  Sight look(Reply& reply, const Prefix& network, const IpAddress& target, VerdictCache& verdicts,
+             TimePoint now);
+  [[nodiscard]] bool can_be_used(const ClientSubnet& subnet) const;
+  [[nodiscard]] std::size_t size_limit(const Query& query, const Client& client, std::size_t query_bytes,
+                                       bool verified) const;
 
-  Zone zone_;
+  Authority authority_;
   ResponderOptions options_;
-  Random random_;
   RateLimiter rate_limiter_;
 };
 

@@ -1,35 +1,106 @@
 #include "dnsd/view.h"
 
 #include <algorithm>
+#include <cmath>
+
+#include "base/check.h"
 
 namespace reef::dnsd {
 namespace {
 
-void add_once(View::Service& service, const IpAddress& address) {
-  auto& list = address.is_v4() ? service.v4 : service.v6;
-  if (std::find(list.begin(), list.end(), address) == list.end()) list.push_back(address);
-}
+using namespace std::chrono_literals;
+
+// Round trips from us at which a node's share has halved, by level. At level 2 a client is within some 20 ms
+// of us, and what is within a few milliseconds of us is about as near to it, while another town in the same
+// cluster is not: the share falls with the fourth power. At level 1 the client is 20 to 60 ms away, and what
+// is nearest to us says little about it.
+constexpr std::array<Duration, dsht::kLevels> kHalfShareAt = {0ms, 30ms, 4ms};
+constexpr std::array<int, dsht::kLevels> kFallsWith = {0, 2, 4};
 
 bool nearer(const Candidate& a, const Candidate& b) {
   if (a.level != b.level) return a.level > b.level;
   return a.rtt.value_or(Duration::max()) < b.rtt.value_or(Duration::max());
 }
 
+double share_of(const Candidate& candidate, dsht::Level level) {
+  if (level == 0 || !candidate.rtt) return level == 0 ? candidate.weight : candidate.weight * 1e-3;
+  const double distance = to_ms(*candidate.rtt) / to_ms(kHalfShareAt[level]);
+  return candidate.weight / (1 + std::pow(distance, kFallsWith[level]));
+}
+
 }  // namespace
 
-View::View(std::vector<Candidate> candidates, std::vector<IpAddress> own, std::uint32_t serial)
-    : candidates_(std::move(candidates)), serial_(serial) {
-  std::erase_if(candidates_, [](const Candidate& c) { return c.address.is_unspecified(); });
-  std::erase_if(own, [](const IpAddress& a) { return a.is_unspecified(); });
-  std::stable_sort(candidates_.begin(), candidates_.end(), nearer);
-  for (const IpAddress& address : own) add_once(name_servers_, address);
-  for (const Candidate& candidate : candidates_) {
-    if (candidate.services & dsht::kServiceProxy) add_once(proxies_, candidate.address);
-    if (candidate.services & dsht::kServiceDns) add_once(name_servers_, candidate.address);
+bool Picked::add(const IpAddress& address) {
+  if (size_ == kMax || has(address)) return false;
+  addresses_[size_++] = address;
+  return true;
+}
+
+bool Picked::has(const IpAddress& address) const { return std::find(begin(), end(), address) != end(); }
+
+void Picked::shuffle(std::size_t from, Random& random) {
+  for (std::size_t i = size_; i > from + 1; --i) {
+    std::swap(addresses_[i - 1], addresses_[from + random.below(i - from)]);
   }
-  const bool no_v4 = proxies_.v4.empty(), no_v6 = proxies_.v6.empty();
-  for (const IpAddress& address : own) {
-    if (address.is_v4() ? no_v4 : no_v6) add_once(proxies_, address);
+}
+
+void Pool::add(const IpAddress& address, double share) {
+  BASE_CHECK(share > 0);
+  if (std::find(addresses_.begin(), addresses_.end(), address) != addresses_.end()) return;
+  addresses_.push_back(address);
+  up_to_.push_back((up_to_.empty() ? 0 : up_to_.back()) + share);
+}
+
+void Pool::draw(std::size_t until, Random& random, Picked& to) const {
+  until = std::min(until, Picked::kMax);
+  if (empty() || to.size() >= until) return;
+  // Where a few have nearly all of the shares, the same ones come again and again; after some draws the rest
+  // comes in turn.
+  for (std::size_t tries = 4 * until; tries > 0 && to.size() < until; --tries) {
+    const double at = random.unit() * up_to_.back();
+    const auto found = std::upper_bound(up_to_.begin(), up_to_.end(), at);
+    to.add(addresses_[std::min<std::size_t>(static_cast<std::size_t>(found - up_to_.begin()),
+                                            addresses_.size() - 1)]);
+  }
+  for (std::size_t i = 0; i < addresses_.size() && to.size() < until; ++i) to.add(addresses_[i]);
+}
+
+View::View(std::vector<Candidate> candidates, std::vector<IpAddress> own, std::uint32_t serial)
+    : candidates_(std::move(candidates)), own_(std::move(own)), serial_(serial) {
+  std::erase_if(candidates_, [](const Candidate& c) { return c.address.is_unspecified(); });
+  std::erase_if(own_, [](const IpAddress& a) { return a.is_unspecified(); });
+  for (Candidate& c : candidates_) {
+    c.weight = std::isnan(c.weight) ? 0 : std::clamp(c.weight, 0.0, 1.0);
+    c.level = std::min<dsht::Level>(c.level, dsht::kLevels - 1);
+  }
+  std::stable_sort(candidates_.begin(), candidates_.end(), nearer);
+  fill(Service::proxy, dsht::kServiceProxy);
+  fill(Service::dns, dsht::kServiceDns);
+}
+
+void View::fill(Service service, dsht::Services bit) {
+  auto& levels = pools_[static_cast<std::size_t>(service)];
+  if (service == Service::dns) {
+    for (const IpAddress& address : own_) {
+      for (PerFamily& pools : levels) pools[address.is_v4() ? 1 : 0].add(address, 1);
+    }
+  }
+  for (const Candidate& c : candidates_) {
+    if ((c.services & bit) == 0 || c.weight <= 0) continue;
+    for (dsht::Level level = 0; level <= c.level; ++level) {
+      levels[level][c.address.is_v4() ? 1 : 0].add(c.address, std::max(share_of(c, level), 1e-9));
+    }
+  }
+  for (const bool v4 : {false, true}) {  // nobody else: those without a share, then we ourselves
+    Pool& all = levels[0][v4 ? 1 : 0];
+    if (!all.empty()) continue;
+    for (const Candidate& c : candidates_) {
+      if ((c.services & bit) != 0 && c.address.is_v4() == v4) all.add(c.address, 1);
+    }
+    if (!all.empty()) continue;
+    for (const IpAddress& address : own_) {
+      if (address.is_v4() == v4) all.add(address, 1);
+    }
   }
 }
 

@@ -211,7 +211,8 @@ Result<dnsd::Options> dns_options(const Settings& settings) {
   out.zone.address_ttl = dns.address_ttl;
   out.zone.authority_ttl = dns.authority_ttl;
   out.zone.negative_ttl = dns.negative_ttl;
-  out.responder.addresses_max = static_cast<std::size_t>(dns.addresses_max);
+  out.responder.authority.addresses_max = static_cast<std::size_t>(dns.addresses_max);
+  out.responder.authority.also_public = settings.proxy.origin.allow;
   out.responder.cookies = dns.cookies;
   out.responder.rate_limit.enabled = dns.rate_limit;
   out.responder.rate_limit.responses_per_second = dns.responses_per_second;

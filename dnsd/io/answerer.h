@@ -3,6 +3,7 @@
 #pragma once
 
 #include <chrono>
+#include <functional>
 #include <memory>
 #include <utility>
 
@@ -12,29 +13,57 @@
 
 namespace reef::dnsd {
 
+// Has a network's verdict found out, once per call and network: an answer comes, or does not, by
+// Server::set_verdict(). `probe_target` is an address in it. Must return at once.
+using WantVerdict = std::function<void(const Prefix& network, const IpAddress& probe_target)>;
+
 class Answerer {
  public:
-  Answerer(Zone zone, const ResponderOptions& options, std::shared_ptr<const View> view)
-      : responder_(std::move(zone), options, Random::from_os()), view_(std::move(view)) {}
+  // `records` and `want` may be empty.
+  Answerer(Zone zone, const ResponderOptions& options, std::shared_ptr<const View> view,
+           std::shared_ptr<const Records> records, WantVerdict want)
+      : responder_(std::move(zone), options, Random::from_os()),
+        view_(std::move(view)),
+        want_(std::move(want)),
+        verdicts_(options.locality, options.cookie_secret) {
+    set_records(std::move(records));
+  }
 
   void set_view(std::shared_ptr<const View> view) { view_ = std::move(view); }
+  void set_records(std::shared_ptr<const Records> records) {
+    records_ = records ? std::move(records) : std::make_shared<const Records>();
+  }
+  void set_verdict(TimePoint now, const Prefix& network, std::shared_ptr<const Verdict> verdict) {
+    verdicts_.set(now, network, std::move(verdict));
+  }
 
   // The size of the response in `out` (room for Responder::kResponseBytesMax); 0: stay silent.
   std::size_t answer(ByteView query, const Client& client, TimePoint now, std::span<std::byte> out) {
     const auto wall = std::chrono::system_clock::now().time_since_epoch();
     const auto wall_seconds =
         static_cast<std::uint32_t>(std::chrono::duration_cast<std::chrono::seconds>(wall).count());
-    const Outcome outcome = responder_.respond(query, client, *view_, now, wall_seconds, out);
+    const Outcome outcome =
+        responder_.respond(query, client, {*view_, *records_, verdicts_}, now, wall_seconds, out);
     counters_.count(client.transport, outcome);
+    if (want_) {
+      for (std::size_t i = 0; i < outcome.wanted_count; ++i) {
+        counters_.verdicts_wanted.add();
+        want_(outcome.wanted[i].network, outcome.wanted[i].target);
+      }
+    }
     return outcome.bytes;
   }
 
+  [[nodiscard]] const Zone& zone() const { return responder_.zone(); }
   [[nodiscard]] Counters& counters() { return counters_; }
   [[nodiscard]] const Counters& counters() const { return counters_; }
 
  private:
   Responder responder_;
-  std::shared_ptr<const View> view_;  // never null
+  std::shared_ptr<const View> view_;        // never null
+  std::shared_ptr<const Records> records_;  // never null
+  WantVerdict want_;
+  VerdictCache verdicts_;
   Counters counters_;
 };
 

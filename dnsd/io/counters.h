@@ -13,8 +13,12 @@ namespace reef::dnsd {
 struct Counters {
   std::array<Counter, 2> queries;  // by Transport: datagrams, and messages on connections
   std::array<Counter, 9> qtypes;   // in the order of kQtypeNames
-  std::array<Counter, 8> rcodes;   // in the order of kRcodeNames
+  std::array<Counter, 9> rcodes;   // in the order of kRcodeNames
   std::array<Counter, kSilences> silences;
+  std::array<Counter, dsht::kLevels> levels;       // responses for which it mattered, by the client's level
+  std::array<Counter, kSources> sources;           // the same, by how the level was found
+  Counter subnets;                                 // the same, where the client was a client subnet
+  Counter verdicts_wanted;                         // networks that were given out to be looked into
   Counter truncated;                               // responses with TC, by size
   Counter slipped;                                 // responses with TC, by the rate limit
   Counter oversized;                               // datagrams larger than any query, dropped
@@ -25,8 +29,9 @@ struct Counters {
   static constexpr std::array<std::string_view, 2> kTransportNames = {"udp", "tcp"};
   static constexpr std::array<std::string_view, 9> kQtypeNames = {"A",  "AAAA",  "NS",  "SOA",  "TXT",
                                                                   "MX", "HTTPS", "ANY", "other"};
-  static constexpr std::array<std::string_view, 8> kRcodeNames = {
-      "NOERROR", "FORMERR", "SERVFAIL", "NXDOMAIN", "NOTIMP", "REFUSED", "BADVERS", "other"};
+  static constexpr std::array<std::string_view, 9> kRcodeNames = {
+      "NOERROR", "FORMERR", "SERVFAIL", "NXDOMAIN", "NOTIMP", "REFUSED", "YXDOMAIN", "BADVERS", "other"};
+  static constexpr std::array<std::string_view, dsht::kLevels> kLevelNames = {"0", "1", "2"};
   static constexpr std::array<std::uint16_t, 8> kQtypes = {1, 28, 2, 6, 16, 15, 65, 255};
 
   void count(Transport transport, const Outcome& outcome) {
@@ -38,7 +43,12 @@ struct Counters {
       qtypes[i].add();
     }
     const auto rcode = static_cast<std::size_t>(outcome.rcode);
-    rcodes[rcode <= 5 ? rcode : outcome.rcode == Rcode::badvers ? 6 : 7].add();
+    rcodes[rcode <= 6 ? rcode : outcome.rcode == Rcode::badvers ? 7 : 8].add();
+    if (outcome.level) {
+      levels[*outcome.level].add();
+      sources[static_cast<std::size_t>(outcome.source)].add();
+      if (outcome.subnet) subnets.add();
+    }
     if (outcome.limited) {
       slipped.add();
     } else if (outcome.truncated) {
@@ -57,11 +67,17 @@ struct Counters {
       visit("dns_qtypes", "type", kQtypeNames[i], qtypes[i].value());
     for (std::size_t i = 0; i < rcodes.size(); ++i)
       visit("dns_responses", "rcode", kRcodeNames[i], rcodes[i].value());
+    for (std::size_t i = 0; i < levels.size(); ++i)
+      visit("dns_levels", "level", kLevelNames[i], levels[i].value());
+    for (std::size_t i = 0; i < sources.size(); ++i)
+      visit("dns_verdicts", "source", to_string(static_cast<Source>(i)), sources[i].value());
     for (std::size_t i = 1; i < silences.size(); ++i) {
       visit("dns_silences", "reason", std::string_view(to_string(static_cast<Silence>(i))),
             silences[i].value());
     }
     const std::string_view none;
+    visit("dns_client_subnets", none, none, subnets.value());
+    visit("dns_verdicts_wanted", none, none, verdicts_wanted.value());
     visit("dns_silences", "reason", std::string_view("oversized"), oversized.value());
     visit("dns_truncated", "reason", std::string_view("size"), truncated.value());
     visit("dns_truncated", "reason", std::string_view("rate_limit"), slipped.value());

@@ -24,28 +24,30 @@ Result<Sockets> bind_both(const Endpoint& endpoint) {
 }  // namespace
 
 Result<std::unique_ptr<Server>> Server::start(EventLoop& loop, const Options& options,
-                                              std::shared_ptr<const View> view) {
+                                              std::shared_ptr<const View> view, WantVerdict want) {
   BASE_CHECK(view != nullptr);
   auto zone = Zone::make(options.zone);
   if (!zone) return fail(zone.error());
-  std::unique_ptr<Server> server(new Server(std::move(*zone), options, std::move(view)));
+  auto records = Records::make(*zone, options.records);
+  if (!records) return fail(records.error());
+  std::unique_ptr<Server> server(
+      new Server(loop, std::move(*zone), options, std::move(view), std::move(*records), std::move(want)));
   for (const Endpoint& endpoint : options.listen) {
-    if (auto listening = server->listen(loop, endpoint, options.tcp); !listening)
-      return fail(listening.error());
+    if (auto listening = server->listen(endpoint, options.tcp); !listening) return fail(listening.error());
   }
   return server;
 }
 
-Result<> Server::listen(EventLoop& loop, const Endpoint& endpoint, const TcpOptions& tcp) {
+Result<> Server::listen(const Endpoint& endpoint, const TcpOptions& tcp) {
   // A port that the kernel chose for UDP may be taken for TCP: then another one.
   constexpr int kTries = 16;
   auto sockets = bind_both(endpoint);
   for (int i = 1; !sockets && endpoint.port == 0 && i < kTries; ++i) sockets = bind_both(endpoint);
   if (!sockets) return fail(sockets.error());
-  auto udp = UdpListener::start(loop, std::move(sockets->udp), endpoint.address.is_unspecified(), answerer_);
+  auto udp = UdpListener::start(loop_, std::move(sockets->udp), endpoint.address.is_unspecified(), answerer_);
   if (!udp) return fail(udp.error());
   udp_.push_back(std::move(*udp));
-  tcp_.push_back(std::make_unique<TcpListener>(loop, std::move(sockets->tcp), tcp, answerer_));
+  tcp_.push_back(std::make_unique<TcpListener>(loop_, std::move(sockets->tcp), tcp, answerer_));
   endpoints_.push_back(sockets->endpoint);
   return {};
 }

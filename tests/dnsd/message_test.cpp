@@ -141,18 +141,22 @@ TEST_CASE("what the writer writes, an independent reader reads back") {
   const auto query = read(raw);
   const Name zone = *Name::parse("reef.example");
   std::array<std::byte, 1232> out;
-  ResponseWriter writer(out, 1232, ResponseWriter::opt_bytes(*query, 0), *query);
-  writer.set_zone(zone);
+  ResponseWriter writer(out, 1232, ResponseWriter::opt_bytes(*query, 0, false), *query);
+  writer.anchor(zone, writer.offset_in_question(zone));
   using Section = ResponseWriter::Section;
-  CHECK(writer.add_address(Section::answer, 60, IpAddress::v4(192, 0, 2, 7)));
-  CHECK(writer.add_address(Section::answer, 61, *IpAddress::parse("2001:db8::7")));
-  CHECK(writer.add_ns(Section::authority, 3600, *Name::parse("ns1.reef.example")));
-  CHECK(writer.add_ns(Section::authority, 3600, *Name::parse("ns.other.example")));
-  CHECK(writer.add_soa(Section::authority, 30,
-                       {*Name::parse("ns1.reef.example"), *Name::parse("dns.x.org"), 1, 2, 3, 4, 5}));
-  CHECK(writer.add_address(Section::additional, *Name::parse("ns1.reef.example"), 60,
-                           IpAddress::v4(192, 0, 2, 8)));
-  const std::size_t size = writer.finish({Rcode::badvers, true, false}, 1232, {});
+  const NameRef owner = ResponseWriter::question();
+  CHECK(writer.add_address(Section::answer, owner, 60, IpAddress::v4(192, 0, 2, 7)));
+  CHECK(writer.add_address(Section::answer, owner, 61, *IpAddress::parse("2001:db8::7")));
+  const Name ns1 = *Name::parse("ns1.reef.example"), other = *Name::parse("ns.other.example");
+  const Name mail = *Name::parse("dns.x.org");
+  const std::size_t ns1_at =
+      writer.add_target(Section::authority, writer.name(zone), 2, 3600, writer.name(ns1));
+  CHECK(ns1_at != 0);
+  CHECK(writer.add_target(Section::authority, writer.name(zone), 2, 3600, writer.name(other)) != 0);
+  CHECK(writer.add_soa(Section::authority, writer.name(zone), 30,
+                       {writer.name(ns1), writer.name(mail), 1, 2, 3, 4, 5}));
+  CHECK(writer.add_address(Section::additional, ResponseWriter::at(ns1_at), 60, IpAddress::v4(192, 0, 2, 8)));
+  const std::size_t size = writer.finish({Rcode::badvers, true, false}, {1232, {}, {}});
   const auto* begin = reinterpret_cast<const std::uint8_t*>(out.data());
   const auto response = test::read_response(Raw(begin, begin + size));
   REQUIRE(response);
@@ -176,15 +180,15 @@ TEST_CASE("what the writer writes, an independent reader reads back") {
 TEST_CASE("a record that does not fit is left out whole, and smaller ones may follow") {
   const Raw raw = make_query({});
   const auto query = read(raw);
-  const Name zone = *Name::parse("reef.example");
   std::array<std::byte, 512> out;
   const std::size_t room = 12 + query->question.size() + 16;
   ResponseWriter writer(out, room, 0, *query);
-  writer.set_zone(zone);
-  CHECK_FALSE(writer.add_address(ResponseWriter::Section::answer, 60, *IpAddress::parse("2001:db8::7")));
-  CHECK(writer.add_address(ResponseWriter::Section::answer, 60, IpAddress::v4(192, 0, 2, 7)));
-  CHECK_FALSE(writer.add_address(ResponseWriter::Section::answer, 60, IpAddress::v4(192, 0, 2, 8)));
-  const std::size_t size = writer.finish({}, 1232, {});
+  using Section = ResponseWriter::Section;
+  const NameRef owner = ResponseWriter::question();
+  CHECK_FALSE(writer.add_address(Section::answer, owner, 60, *IpAddress::parse("2001:db8::7")));
+  CHECK(writer.add_address(Section::answer, owner, 60, IpAddress::v4(192, 0, 2, 7)));
+  CHECK_FALSE(writer.add_address(Section::answer, owner, 60, IpAddress::v4(192, 0, 2, 8)));
+  const std::size_t size = writer.finish({}, {1232, {}, {}});
   CHECK(size == room);
   const auto* begin = reinterpret_cast<const std::uint8_t*>(out.data());
   CHECK(test::read_response(Raw(begin, begin + size))->answer.size() == 1);

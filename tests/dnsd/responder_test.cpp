@@ -28,11 +28,12 @@ Zone zone_with(std::string_view suffix, int name_servers = 4) {
   options.zone = *Name::parse("reef.example");
   options.suffix = *Name::parse(suffix);
   options.name_servers = name_servers;
+  options.levels = false;
   return Zone::make(options).value();
 }
 
 Candidate node(const char* address, dsht::Services services = dsht::kServiceProxy | dsht::kServiceDns) {
-  return {*IpAddress::parse(address), services, 0, std::nullopt};
+  return {*IpAddress::parse(address), services, 0, std::nullopt, 1};
 }
 
 const View kThree({node("192.0.2.1"), node("192.0.2.2", dsht::kServiceProxy), node("2001:db8::3")},
@@ -40,11 +41,14 @@ const View kThree({node("192.0.2.1"), node("192.0.2.2", dsht::kServiceProxy), no
 
 struct Server {
   explicit Server(Zone zone = zone_with("reef.example"), ResponderOptions options = {}, View v = kThree)
-      : responder(std::move(zone), options, Random(1)), view(std::move(v)) {}
+      : responder(std::move(zone), options, Random(1)),
+        view(std::move(v)),
+        verdicts({.verdicts_max = 8}, {}) {}
 
   Raw raw(const Raw& query, const Client& client = kUdp) {
     std::vector<std::byte> out(Responder::kResponseBytesMax);
-    last = responder.respond(std::as_bytes(std::span(query)), client, view, t0, kWall, out);
+    last =
+        responder.respond(std::as_bytes(std::span(query)), client, {view, records, verdicts}, t0, kWall, out);
     const auto* begin = reinterpret_cast<const std::uint8_t*>(out.data());
     return Raw(begin, begin + last.bytes);
   }
@@ -54,6 +58,8 @@ struct Server {
 
   Responder responder;
   View view;
+  Records records;
+  VerdictCache verdicts;
   Outcome last;
 };
 
@@ -230,7 +236,7 @@ TEST_CASE(
     "a response by UDP keeps to 512 bytes without EDNS, to the client's size with it, and never exceeds "
     "1232") {
   ResponderOptions options;
-  options.addresses_max = 16;
+  options.authority.addresses_max = 16;
   options.amplification_max = 100;  // out of the way of this test
   std::vector<Candidate> nodes;
   for (int i = 0; i < 40; ++i) nodes.push_back(node(("2001:db8::" + std::to_string(i + 1)).c_str()));
@@ -268,7 +274,7 @@ TEST_CASE("what does not fit by UDP is truncated to nothing, and is whole by TCP
 
 TEST_CASE("a response to an unverified client is at most four times its query") {
   ResponderOptions options;
-  options.addresses_max = 16;
+  options.authority.addresses_max = 16;
   std::vector<Candidate> nodes;
   for (int i = 0; i < 40; ++i) {
     nodes.push_back(node(("2001:db8::" + std::to_string(i + 1)).c_str()));

@@ -37,7 +37,7 @@ View make_view() {
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  static Responder responder(make_zone(), {.addresses_max = 16}, Random(1));
+  static Responder responder(make_zone(), {.authority = {.addresses_max = 16}}, Random(1));
   static const View view = make_view();
   if (size == 0) return 0;
   const std::span<const std::uint8_t> query(data + 1, size - 1);
