@@ -16,6 +16,7 @@ from .wan_tree import RESOLVERS, TLD, Tree
 
 SUFFIX, NODES_ZONE = f"reef.{TLD}", f"reef-nodes.{TLD}"
 HTTP_PORT, DNS_PORT = 80, 53
+ADDRESS_TTL_S = 60                  # dns.address_ttl, unless --address-ttl is given
 DELEGATED = 4                       # nodes that the zones are delegated to
 CLIENT_MS = (2.0, 8.0)              # round trips between clients and their resolver
 POOL = 14                           # hosts of a metro for resolvers and clients, of which some lie too near or too far
@@ -29,7 +30,8 @@ def add_browse_arguments(parser, nodes=40, minutes=5.0):
     parser.add_argument("--minutes", type=float, default=minutes, help=f"of browsing (default {minutes:g})")
     parser.add_argument("--clients", type=int, default=3, help="clients of each resolver (default 3)")
     parser.add_argument("--think-s", type=float, default=5, help="between two pages of a client (default 5)")
-    parser.add_argument("--address-ttl", type=int, default=60, metavar="S", help="dns.address_ttl of the nodes (default 60)")
+    parser.add_argument("--address-ttl", type=int, metavar="S", help="dns.address_ttl and dns.near_address_ttl of the nodes "
+                        f"(default: theirs, at most {ADDRESS_TTL_S})")
     parser.add_argument("--decision-s", type=float, default=10, help="dsht.decision_period of the nodes (default 10)")
     parser.add_argument("--settle-s", type=float, default=300, help="time that the clusters have (default 300)")
     parser.add_argument("--one-zone", action="store_true", help="one zone for suffix and nodes: CNAMEs in place of a DNAME")
@@ -161,13 +163,14 @@ class BrowseWorld:
         zones = ["--zone", SUFFIX, "--suffix", SUFFIX]
         if not self.options.one_zone:
             zones += ["--set", f"network.nodes_zone={NODES_ZONE}"]
+        ttls = [word for key in ("address_ttl", "near_address_ttl") if self.options.address_ttl
+                for word in ("--set", f"dns.{key}={self.options.address_ttl}s")]
         self.places = []
         for i, host in enumerate(self.node_hosts):
             seeds = [word for seed in self.node_hosts[:2] if seed is not host for word in ("--seed", f"{seed.address}:8091")]
             self.places.append(Place(self.world, host, [
                 *zones, *(seeds if i else []), "--set", "proxy.cache.disk_bytes=0", "--resolver",
-                f"{self.resolver_near(host).address}:53", "--set", f"dns.address_ttl={self.options.address_ttl}s",
-                *quick_decisions(self.options.decision_s), *flags, *(self.options.node_flag or [])],
+                f"{self.resolver_near(host).address}:53", *ttls, *quick_decisions(self.options.decision_s), *flags, *(self.options.node_flag or [])],
                 data=f"data-{self.runs['nodes']}-{host.name}", proxy_port=HTTP_PORT, dns_port=DNS_PORT))
         start(self.world, self.places)
         progress.update(f"{len(self.places)} nodes are up", force=True)

@@ -2,6 +2,7 @@
 import time
 
 from .report import table
+from .wan_browse import ADDRESS_TTL_S
 from .wan_near import Nearness, is_servfail, percent
 
 GRACE_S = 10.0            # beyond the TTL of addresses, until everybody is served by others
@@ -17,7 +18,7 @@ class Timeline:
 
     def __init__(self, browse, kill_s, silent):
         self.browse, self.kill_s, self.silent = browse, kill_s, silent
-        self.settled_s = browse.options.address_ttl + GRACE_S
+        self.settled_s = (browse.options.address_ttl or ADDRESS_TTL_S) + GRACE_S
         self.back_s = kill_s + self.settled_s + OBSERVED_S
         self.end_s = self.back_s + BACK_S + OBSERVED_S
         self.metro = browse.node_hosts[0].metro

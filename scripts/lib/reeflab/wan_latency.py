@@ -21,7 +21,7 @@ from .wan_stage import make_pages
 
 VARIANTS = {
     "single level": ["--set", "dsht.levels=1", "--set", "dns.levels=false"],
-    "multi-level": ["--set", "dns.trace=false"],
+    "multi-level": ["--set", "dns.traces=false"],
     "multi-level, traceroute": [],
 }
 QUANTILES = ("p50", "p96")

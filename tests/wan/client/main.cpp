@@ -107,7 +107,8 @@ class Crowd {
       visitor.done = true;
       return;
     }
-    const std::string& host = plan_.hosts.size() == 1 ? plan_.hosts[0] : plan_.hosts[random_.below(plan_.hosts.size())];
+    const std::string& host =
+        plan_.hosts.size() == 1 ? plan_.hosts[0] : plan_.hosts[random_.below(plan_.hosts.size())];
     for (const std::string& path : plan_.pages[page]) {
       const std::uint64_t id = next_id_++;
       const Fetch::Place place{plan_, *visitor.client, visitor.netns, home_, epoll_.get()};
