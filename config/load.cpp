@@ -282,6 +282,13 @@ class Loader {
     if (s.network.suffix != s.network.zone && !s.network.suffix.ends_with("." + s.network.zone)) {
       return fail(conflict("network.suffix", "the zone " + s.network.zone + " or a name below it"));
     }
+    const auto is_under = [](const std::string& name, const std::string& above) {
+      return name == above || name.ends_with("." + above);
+    };
+    const std::string& nodes = s.network.nodes_zone;
+    if (!nodes.empty() && (is_under(nodes, s.network.zone) || is_under(s.network.zone, nodes)))
+      return fail(conflict("network.nodes_zone", "a zone neither above nor below " + s.network.zone));
+    if (s.dns.ping_every >= s.dns.heard_within) return fail(crossed("dns.ping_every", "dns.heard_within"));
     for (const char* key : {"proxy.listen", "dns.listen", "admin.listen", "proxy.origin.ports"}) {
       if (find_key(key)->texts(s).empty()) return fail(conflict(key, "at least one"));
     }

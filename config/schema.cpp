@@ -4,6 +4,7 @@
 #include <numeric>
 #include <utility>
 
+#include "config/dns_schema.h"
 #include "config/setting_of.h"
 #include "config/site_schema.h"
 #include "config/values.h"
@@ -49,6 +50,11 @@ void add_network(std::vector<Setting>& out) {
                           scalar("network.zone", DomainType{}, REEF_FIELD(network.zone),
                                  "The DNS zone that the node answers for: the suffix or a name above it. "
                                  "Given only a suffix: the suffix.")));
+  out.push_back(
+      scalar("network.nodes_zone", OptionalDomainType{}, REEF_FIELD(network.nodes_zone),
+             "A second zone that the node answers for, in which the nodes have their names (l0.NODES_ZONE "
+             "and below). "
+             "The suffix then leads there by one DNAME. Empty: the names of nodes are in the zone itself."));
   out.push_back(scalar(
       "network.key", TextType{0, 256, "a text"}, REEF_FIELD(network.key),
       "A secret shared by the nodes of a closed network: every datagram between them is sealed with it, "
@@ -199,40 +205,6 @@ void add_proxy(std::vector<Setting>& out) {
                        "Without a byte for so long, a node is asked whether it still lives."));
 }
 
-void add_dns(std::vector<Setting>& out) {
-  out.push_back(with_flag("--dns-listen", "HOST:PORT",
-                          list("dns.listen", EndpointType{"127.0.0.1:5300", true}, REEF_FIELD(dns.listen),
-                               "Where the name server answers, by UDP and TCP.")));
-  out.push_back(scalar("dns.address_ttl", SecondsType{Seconds(1), hours(24)}, REEF_FIELD(dns.address_ttl),
-                       "Of A and AAAA records: how long a dead node stays in resolvers' caches."));
-  out.push_back(scalar("dns.authority_ttl", SecondsType{Seconds(1), hours(24 * 7)},
-                       REEF_FIELD(dns.authority_ttl),
-                       "Of NS and SOA records and the name servers' addresses."));
-  out.push_back(scalar("dns.negative_ttl", SecondsType{Seconds(0), hours(3)}, REEF_FIELD(dns.negative_ttl),
-                       "Of answers that there is nothing (RFC 2308)."));
-  out.push_back(scalar("dns.addresses_max", IntegerType{1, 16}, REEF_FIELD(dns.addresses_max),
-                       "A or AAAA records in an answer."));
-  out.push_back(scalar("dns.name_servers", IntegerType{1, 13}, REEF_FIELD(dns.name_servers),
-                       "Name servers of the zone: ns1.ZONE to nsN.ZONE."));
-  out.push_back(
-      scalar("dns.cookies", BooleanType{}, REEF_FIELD(dns.cookies), "DNS cookies (RFC 7873, RFC 9018)."));
-  out.push_back(scalar("dns.rate_limit", BooleanType{}, REEF_FIELD(dns.rate_limit),
-                       "Limit responses per client network, against reflection."));
-  out.push_back(scalar("dns.responses_per_second", IntegerType{1, 10'000'000},
-                       REEF_FIELD(dns.responses_per_second), "To one /24 or /56, by each worker."));
-  out.push_back(scalar("dns.response_burst", IntegerType{1, 10'000'000}, REEF_FIELD(dns.response_burst),
-                       "Responses to one network at once before the rate counts."));
-  out.push_back(scalar(
-      "dns.slip", IntegerType{0, 100}, REEF_FIELD(dns.slip),
-      "Over the limit every so-many-th response says \"use TCP\" in place of silence. 0: all are silent."));
-  out.push_back(scalar("dns.tcp_connections_max", IntegerType{1, 100'000},
-                       REEF_FIELD(dns.tcp_connections_max),
-                       "TCP connections to the name server, per worker."));
-  out.push_back(scalar("dns.tcp_idle_timeout", MillisecondsType{Milliseconds(100), minutes(5)},
-                       REEF_FIELD(dns.tcp_idle_timeout),
-                       "Of such a connection between two queries (RFC 7766)."));
-}
-
 void add_clusters(std::vector<Setting>& out) {
   out.push_back(scalar("dsht.levels", IntegerType{1, 3}, REEF_FIELD(dsht.levels),
                        "Levels of the index. 3: all; 2: without level 2; 1: one index for everybody, no "
@@ -363,6 +335,7 @@ std::vector<Setting> build() {
   add_proxy(out);
   add_dns(out);
   add_dsht(out);
+  add_probe(out);
   add_admin_and_sites(out);
   return out;
 }

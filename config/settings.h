@@ -76,6 +76,7 @@ struct NodeSettings {
 struct NetworkSettings {
   std::string suffix = "reef.localhost";  // lower case, no dot at either end
   std::string zone = "reef.localhost";    // the suffix or a name above it
+  std::string nodes_zone;                 // empty: the zone
   std::string key;                        // empty: the open network
   std::vector<HostPort> seeds;
 };
@@ -158,6 +159,33 @@ struct DnsSettings {
   int slip = 2;
   int tcp_connections_max = 512;
   Milliseconds tcp_idle_timeout{10'000};
+  bool levels = true;
+  Seconds near_address_ttl{30};
+  Seconds cut_ttl{3600};
+  Seconds glue_ttl{3600};
+  int servers_max = 4;
+  int https_port = 0;
+  std::vector<std::string> records;  // zone file lines; dnsd reads them
+  bool client_subnets = true;
+  bool locate = true;
+  bool traces = true;
+  int verdicts_max = 65'536;
+  Seconds verdict_ttl{120};
+  Seconds measured_ttl{3600};
+  bool verify = true;
+  int view_nodes_max = 32;
+  int near_nodes_max = 64;
+  Milliseconds ping_every{4'000};
+  Milliseconds heard_within{9'000};
+};
+
+struct ProbeSettings {
+  std::vector<IpPrefix> never;
+  int per_network = 4;
+  Seconds network_interval{3600};
+  int packets_per_second = 200;
+  int packet_burst = 400;
+  int running_max = 64;
 };
 
 struct DshtSettings {
@@ -217,6 +245,7 @@ struct Settings {
   ProxySettings proxy;
   DnsSettings dns;
   DshtSettings dsht;
+  ProbeSettings probe;
   AdminSettings admin;
   std::vector<Site> sites;
 };

@@ -199,6 +199,10 @@ std::optional<std::string> ChoiceType::parse(std::string_view text) const {
 
 std::optional<std::string> DomainType::parse(std::string_view text) const { return normal_host_name(text); }
 
+std::optional<std::string> OptionalDomainType::parse(std::string_view text) const {
+  return text.empty() ? std::string() : normal_host_name(text);
+}
+
 std::string EndpointType::allowed() const {
   return "ADDRESS:PORT, such as " + example + " (IPv6 in brackets: [::1]:80)";
 }

@@ -94,6 +94,14 @@ struct DomainType {
   [[nodiscard]] std::string format(const std::string& value) const { return value; }
 };
 
+// The same, or nothing.
+struct OptionalDomainType {
+  using Value = std::string;
+  [[nodiscard]] std::string allowed() const { return "a domain name, such as nodes.example, or nothing"; }
+  [[nodiscard]] std::optional<std::string> parse(std::string_view text) const;
+  [[nodiscard]] std::string format(const std::string& value) const { return value; }
+};
+
 struct EndpointType {
   using Value = Endpoint;
   std::string example;

@@ -23,6 +23,7 @@ inline constexpr LevelMask kAllLevels = 0b111;
 using Services = std::uint8_t;
 inline constexpr Services kServiceProxy = 1;
 inline constexpr Services kServiceDns = 2;
+inline constexpr Services kServiceBusy = 4;  // it has about as much to do as it can: others first
 
 struct Contact {
   NodeId id;

@@ -8,10 +8,6 @@ namespace {
 constexpr int kV4PrefixBits = 24;
 constexpr int kV6PrefixBits = 48;
 
-std::string prefix_name(const IpAddress& address) {
-  return to_string(IpPrefix::around(address, address.is_v4() ? kV4PrefixBits : kV6PrefixBits));
-}
-
 // The routers of all traces, nearest first. The target itself is none.
 std::vector<IpAddress> routers(std::span<const probe::TraceResult> traces, const HintOptions& options) {
   std::vector<IpAddress> out;
@@ -28,6 +24,34 @@ std::vector<IpAddress> routers(std::span<const probe::TraceResult> traces, const
 }
 
 }  // namespace
+
+std::string prefix_name(const IpAddress& address) {
+  return to_string(IpPrefix::around(address, address.is_v4() ? kV4PrefixBits : kV6PrefixBits));
+}
+
+std::vector<RouteName> route_names(const probe::TraceResult& trace, const HintOptions& options,
+                                   Duration within) {
+  if (trace.hops.empty()) return {};
+  const bool is_reached = trace.end == probe::TraceEnd::reached;
+  const int target_ttl = trace.hops.back().ttl + (is_reached ? 0 : 1);
+  const Duration target_rtt = trace.hops.back().rtt;
+  std::vector<std::pair<IpAddress, int>> routers;
+  for (auto hop = trace.hops.rbegin() + (is_reached ? 1 : 0); hop != trace.hops.rend(); ++hop) {
+    const int hops = target_ttl - hop->ttl;
+    if (hops > options.hops_max) break;
+    if (!hop->address || target_rtt - hop->rtt > within || !says_where(*hop->address, options)) continue;
+    routers.emplace_back(*hop->address, hops);
+  }
+  std::vector<RouteName> out;
+  const auto add = [&out](std::string name, int hops) {
+    const bool is_known =
+        std::any_of(out.begin(), out.end(), [&](const RouteName& known) { return known.name == name; });
+    if (!is_known) out.push_back({std::move(name), hops});
+  };
+  for (const auto& [address, hops] : routers) add(to_string(address), hops);
+  for (const auto& [address, hops] : routers) add(prefix_name(address), hops);
+  return out;
+}
 
 bool says_where(const IpAddress& address, const HintOptions& options) {
   return address.is_global_unicast() ||

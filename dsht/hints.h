@@ -24,6 +24,21 @@ struct HintOptions {
 // Whether an address means the same place to everybody: it is public, or in `also`.
 [[nodiscard]] bool says_where(const IpAddress& address, const HintOptions& options);
 
+// The network of an address as a hint: "192.0.2.0/24", "2001:db8::/48".
+[[nodiscard]] std::string prefix_name(const IpAddress& address);
+
+// Names under which nodes near the target of a trace may stand: the last `hops_max` routers before it, the
+// one next to it first, then their prefixes in the same order, each name once. Routers from which the target
+// is more than `within` further away than they are from us are not near it, and are left out. Empty: nobody
+// near the target answered.
+struct RouteName {
+  std::string name;
+  int hops = 0;  // that its router lies before the target; 1: next to it
+  bool operator==(const RouteName&) const = default;
+};
+[[nodiscard]] std::vector<RouteName> route_names(const probe::TraceResult& trace, const HintOptions& options,
+                                                 Duration within);
+
 // Names for key_of(KeyDomain::hint, …), most specific first, each once: our own prefixes, then routers by
 // their distance, then the routers' prefixes. An address stands as its text, a prefix as "192.0.2.0/24". The
 // target of a trace is no router. Empty: nothing known says where we are.

@@ -59,6 +59,7 @@ Node::Node(const NodeOptions& options, const Credentials& credentials, NetworkId
       self_(credentials.id_of(credentials.public_key())),
       network_(network),
       secret_(derived(secret, "transactions")),
+      services_(options.services),
       random_(random),
       tokens_(derived(secret, "tokens")),
       rate_limit_(options.rate_limit, derived(secret, "rates")),
@@ -169,7 +170,7 @@ Header Node::own_header(std::uint64_t transaction, Level level) const {
   header.sender = self_;
   header.http_port = options_.http_port;
   header.dns_port = options_.dns_port;
-  header.services = options_.services;
+  header.services = services_;
   header.level = level;
   header.clusters = described_;
   return header;

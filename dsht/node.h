@@ -38,7 +38,7 @@ struct NodeOptions {
   // What we say of ourselves in every message.
   std::uint16_t http_port = 0;
   std::uint16_t dns_port = 0;
-  Services services = 0;
+  Services services = 0;  // at first: set_services()
 
   RoutingTableOptions table;
   StorageOptions storage;  // of each level
@@ -107,14 +107,19 @@ struct FindNodes {
   // Where the target is, as keys of the hint domain, the most specific first; 16 count. None: strangers of
   // our own cluster of `level` are looked for, by a random walk among its members.
   std::vector<Key> hints;
+  // Asked besides, as though the first hint had named them: those whose word is wanted anew. 64 in all.
+  std::vector<Contact> contacts{};
   Level level = 0;
   std::size_t count = 8;
   Services services = 0;  // all of these
+  // Who answered us no longer ago is not asked again.
+  Duration heard_within = std::chrono::minutes(1);
 };
 struct NodesNear {
   // Who answered us, now or within the last minute: the most specific hint first, then the least RTT.
   std::vector<Neighbour> nodes;
-  LevelVerdict verdict;   // of the target: where those under the most specific hint are
+  std::vector<std::size_t> named_by;  // the index of the hint that named each of `nodes`
+  LevelVerdict verdict;               // of the target: where those under the most specific hint are
   bool complete = false;  // false: the budget was spent before everybody named had answered or failed to
 };
 
@@ -207,8 +212,12 @@ class Node {
   // first.
   void set_hints(TimePoint now, std::vector<Key> hints);
 
+  // What every message of ours says from now on of what we offer.
+  void set_services(Services services) { services_ = services; }
+
   // ---- what it knows
   [[nodiscard]] const NodeId& id() const { return self_; }
+  [[nodiscard]] Services services() const { return services_; }
   // From our own knowledge, ourselves not among them.
   [[nodiscard]] std::vector<Neighbour> nodes(TimePoint now, const NodesQuery& query) const;
   // How near somebody at that address is to us.
@@ -435,6 +444,7 @@ class Node {
   const NodeId self_;
   const NetworkId network_;
   const SipKey secret_;
+  Services services_;
   Random random_;
   TokenMint tokens_;
   RateLimit rate_limit_;

@@ -8,8 +8,6 @@ namespace {
 
 constexpr std::size_t kNamedMax = 64;     // of one search
 constexpr std::size_t kMembersAsked = 3;  // of a random walk, at once
-// DNS answers want nodes heard first-hand within the last minute.
-constexpr Duration kHeardLately = std::chrono::minutes(1);
 
 }  // namespace
 
@@ -24,9 +22,10 @@ WalkId Node::find_nodes(TimePoint now, FindNodes what, Duration budget) {
   search.due = now + std::clamp(budget, Duration::zero(), options_.walk_max);
   // A walk that ends at once shall not end the search before the next one has begun.
   ++search.open;
+  for (const Contact& contact : search.what.contacts) note_named(now, search, contact, 0);
   if (!search.what.hints.empty()) {
     read_hints(now, id, search, budget);
-  } else if (search.what.level > 0 && search.what.level < options_.levels) {
+  } else if (search.what.contacts.empty() && search.what.level > 0 && search.what.level < options_.levels) {
     sample_members(now, id, search);
   }
   --search.open;
@@ -90,10 +89,10 @@ void Node::note_named(TimePoint now, Search& search, const Contact& contact, std
   Named named{contact, hint, Named::State::asked, {}, {}};
   const TableEntry* entry = table_.find(contact.id);
   if (entry != nullptr && entry->contact.rpc == contact.rpc && !entry->is_suspect() && entry->rtt.least() &&
-      now - entry->heard_at < kHeardLately) {
+      now - entry->heard_at < search.what.heard_within) {
     named = {entry->contact, hint, Named::State::answered, entry->rtt.least(), entry->heard_at};
   } else {
-    ping(now, contact, true);
+    ping(now, contact, entry == nullptr);
     if (!pinging_.contains(contact.id)) return;  // too many requests in flight
   }
   search.named.push_back(std::move(named));
@@ -156,6 +155,7 @@ void Node::end_search(WalkId id, bool complete) {
     if ((n.contact.services & search.what.services) != search.what.services) continue;
     const TableEntry* entry = table_.find(n.contact.id);
     out.nodes.push_back({n.contact, n.rtt, n.heard_at, entry == nullptr ? Level{0} : entry->innermost()});
+    out.named_by.push_back(n.hint);
   }
   actions_.emplace_back(NodesFound{id, std::move(out)});
 }

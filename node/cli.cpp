@@ -11,6 +11,7 @@
 
 #include "base/result.h"
 #include "node/json.h"
+#include "node/seeds.h"
 #include "proxy/names/url.h"
 
 namespace reef::node {
@@ -222,14 +223,23 @@ int print_peers(const CliOptions& options) {
   return show(options, "/api/peers", [](const Json& answer) { print_peer_table(answer["peers"]); });
 }
 
-int print_trace(const CliOptions& options, const std::string& address) {
+int print_trace(const CliOptions& options, const std::string& host) {
+  const auto endpoints = resolve_seeds({{host, 0}});
+  if (endpoints.empty()) return complain(fmt::format("'{}' has no address", host));
+  const std::string address = to_string(endpoints.front().address);
   return show(options, "/api/trace?address=" + escaped(address), [](const Json& answer) {
+    std::vector<std::vector<std::string>> rows;
     for (const Json& hop : answer["hops"]) {
-      fmt::print("{:>3}  {:<40}  {} ms\n", hop["ttl"].get<int>(),
-                 hop["address"].is_string() ? hop["address"].get<std::string>() : "*",
-                 milliseconds(hop["rtt_ms"]));
+      std::string at = hop["address"].is_string() ? hop["address"].get<std::string>() : "*";
+      if (hop["inferred"].get<bool>()) at += " (its place is inferred)";
+      rows.push_back({hop["ttl"].dump(), std::move(at), milliseconds(hop["rtt_ms"])});
     }
-    fmt::print("{}, {} ms\n", answer["end"].get<std::string>(), milliseconds(answer["took_ms"]));
+    if (!rows.empty()) print_table({"ttl", "address", "rtt ms"}, "><>", rows);
+    fmt::print("{}: {}, {} ms, {} probe(s)\n", answer["target"].get<std::string>(),
+               answer["end"].get<std::string>(), milliseconds(answer["took_ms"]), answer["probes"].dump());
+    if (!answer["hints"].empty()) fmt::print("hints, nearest to it first:\n");
+    for (const Json& hint : answer["hints"])
+      fmt::print("  {}  {} hop(s) before it\n", hint["name"].get<std::string>(), hint["hops"].dump());
   });
 }
 
@@ -297,5 +307,80 @@ int dht_nodes(const CliOptions& options) {
 }
 
 int print_cluster(const CliOptions& options) { return show(options, "/api/cluster", print_clusters); }
+
+namespace {
+
+std::string yes_or_no(const Json& value) { return value.get<bool>() ? "yes" : "no"; }
+
+void print_verdict(const Json& answer) {
+  const Json& verdict = answer["verdict"];
+  if (verdict.is_null()) {
+    fmt::print("{}: nothing is known yet; level 0 until then (--locate finds out)\n",
+               answer["network"].get<std::string>());
+    return;
+  }
+  fmt::print("{}: level {}, by {}, rtt {} ms, measured to {} {} ago\n", answer["network"].get<std::string>(),
+             verdict["level"].dump(), verdict["source"].get<std::string>(), milliseconds(verdict["rtt_ms"]),
+             verdict["measured"].get<std::string>(), age(verdict["age_s"]));
+  std::vector<std::vector<std::string>> rows;
+  for (const Json& near : verdict["near"]) {
+    rows.push_back({near["address"].get<std::string>(), near["id"].get<std::string>().substr(0, 12),
+                    yes_or_no(near["live"]), yes_or_no(near["proxy"]), yes_or_no(near["dns"])});
+  }
+  if (!rows.empty()) print_table({"near it", "id", "live", "proxy", "dns"}, "<<<<<", rows);
+}
+
+void print_explanation(const Json& answer) {
+  print_verdict(answer);
+  if (!answer.contains("rcode")) return;
+  fmt::print("{} {}\n", answer["name"].get<std::string>(), answer["rcode"].get<std::string>());
+  std::vector<std::vector<std::string>> rows;
+  for (const Json& record : answer["records"]) {
+    rows.push_back({record["section"].get<std::string>(), record["name"].get<std::string>(),
+                    record["ttl"].dump(), record["type"].get<std::string>(),
+                    record["data"].get<std::string>()});
+  }
+  if (!rows.empty()) print_table({"section", "name", "ttl", "type", "data"}, "<<><<", rows);
+  rows.clear();
+  for (const Json& address : answer["addresses"]) {
+    const bool is_known = address.contains("level");
+    rows.push_back({address["address"].get<std::string>(), address["why"].get<std::string>(),
+                    is_known ? address["level"].dump() : "-",
+                    is_known ? milliseconds(address["rtt_ms"]) : "-"});
+  }
+  if (!rows.empty()) print_table({"address", "why", "level", "rtt ms"}, "<<>>", rows);
+}
+
+void print_records(const Json& answer) {
+  for (const Json& line : answer["records"]) fmt::print("{}\n", line.get<std::string>());
+}
+
+}  // namespace
+
+int dns_explain(const CliOptions& options, const std::string& client, const std::string& name) {
+  std::string path = "/api/dns/explain?client=" + escaped(client);
+  if (!name.empty()) path += "&name=" + escaped(name);
+  if (!options.type.empty()) path += "&type=" + escaped(options.type);
+  if (!options.subnet.empty()) path += "&subnet=" + escaped(options.subnet);
+  if (options.locate) path += "&locate=1";
+  return show(options, path, print_explanation);
+}
+
+int dns_set(const CliOptions& options, const std::string& name, const std::string& type,
+            const std::string& value) {
+  return show(options,
+              fmt::format("/api/dns/set?name={}&type={}&value={}&ttl={}", escaped(name), escaped(type),
+                          escaped(value), options.ttl_seconds),
+              print_records, /*changes=*/true);
+}
+
+int dns_remove(const CliOptions& options, const std::string& name) {
+  std::string path = "/api/dns/remove?name=" + escaped(name);
+  if (!options.type.empty()) path += "&type=" + escaped(options.type);
+  if (!options.value.empty()) path += "&value=" + escaped(options.value);
+  return show(options, path, print_records, /*changes=*/true);
+}
+
+int dns_records(const CliOptions& options) { return show(options, "/api/dns/records", print_records); }
 
 }  // namespace reef::node

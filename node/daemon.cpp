@@ -9,6 +9,7 @@
 
 #include "base/io/log.h"
 #include "dsht/io/data_files.h"
+#include "node/dns_routes.h"
 #include "node/index_routes.h"
 #include "node/options.h"
 #include "node/seeds.h"
@@ -20,10 +21,11 @@ namespace {
 using std::chrono::seconds;
 
 constexpr auto kRefreshEvery = seconds(1);
-// Addresses in DNS answers were heard from first-hand at most this long ago.
-constexpr Duration kVerifiedWithin = seconds(60);
-// Enough for any answer, few enough that each stays verified by the index's own pings.
-constexpr std::size_t kViewNodesMax = 64;
+// Records that may be set at run time.
+constexpr std::size_t kRecordsMax = 256;
+// A node is busy that has so many of its connections open, or refused work so lately.
+constexpr std::uint64_t kBusyPercent = 80;
+constexpr Duration kBusyFor = seconds(10);
 // Of whom the hints choose whom to trace.
 constexpr std::size_t kHintContactsMax = 256;
 // A name that did not resolve, or a seed that has moved.
@@ -64,6 +66,7 @@ Daemon::~Daemon() {
   proxies_.clear();
   for (const auto& worker : workers_) worker->index.reset();
   admin_.reset();
+  guide_.reset();
   prober_.reset();
   dsht_.reset();
   store_.reset();
@@ -136,7 +139,14 @@ Result<> Daemon::start_workers() {
     // Where port 0 was asked for, all workers share what the kernel gave the first.
     proxy.listen = worker->proxy->listening();
 
-    auto server = dnsd::Server::start(worker->loop, *dns, view);
+    dnsd::WantVerdict want;
+    if (settings_.dns.locate) {
+      want = [this](const dnsd::Prefix& network, const IpAddress& target) {
+        // Where the mailbox is full, the next query asks again.
+        (void)loop_.post([this, network, target] { guide_->want(network, target); });
+      };
+    }
+    auto server = dnsd::Server::start(worker->loop, *dns, view, std::move(want));
     if (!server) return fail(server.error());
     worker->dns = std::move(*server);
     dns->listen = worker->dns->endpoints();
@@ -145,7 +155,32 @@ Result<> Daemon::start_workers() {
   proxy::Worker::link(proxies_);
   proxy_endpoints_ = proxy.listen;
   dns_endpoints_ = dns->listen;
+  dns_ = *dns;
   publish_own_address();
+  return start_guide();
+}
+
+Result<> Daemon::start_guide() {
+  GuideOptions options = guide_options(settings_, dns_);
+  options.http_port = proxy_endpoints_.front().port;
+  options.dns_port = dns_endpoints_.front().port;
+  guide_ =
+      std::make_unique<Guide>(GuideParts{.loop = loop_, .disk = *disk_, .index = *dsht_, .prober = *prober_},
+                              std::move(options), [this](const std::shared_ptr<const Guide::Told>& told) {
+                                for (const auto& worker : workers_) {
+                                  worker->tell([told](WorkerThread& self) {
+                                    for (const auto& [network, verdict] : *told)
+                                      self.dns->set_verdict(network, verdict);
+                                  });
+                                }
+                              });
+  guide_->start();
+  const dnsd::Zone& zone = workers_.front()->dns->zone();
+  auto records = dnsd::Records::make(zone, dns_.records);
+  if (!records) return fail(records.error());
+  all_records_ = std::move(*records);
+  records_ = std::make_unique<RecordBook>(zone, dns_.records, kRecordsMax,
+                                          static_cast<std::uint32_t>(settings_.dns.address_ttl.count()));
   return {};
 }
 
@@ -153,6 +188,13 @@ Result<> Daemon::start_admin() {
   admin_ = std::make_unique<Admin>(loop_);
   add_routes();
   add_index_routes(*admin_, loop_, *dsht_);
+  add_dns_routes(*admin_, {.loop = loop_,
+                           .options = dns_,
+                           .guide = *guide_,
+                           .records = *records_,
+                           .view = [this] { return view_; },
+                           .all_records = [this] { return all_records_; },
+                           .set_records = [this](auto all) { tell_records(std::move(all)); }});
   for (const Endpoint& endpoint : settings_.admin.listen) {
     if (auto listening = admin_->listen(endpoint); !listening) return listening;
   }
@@ -174,12 +216,18 @@ void Daemon::add_routes() {
                             .hints = hints_.names(),
                             .dsht = *dsht_,
                             .store = *store_,
+                            .guide = *guide_,
+                            .prober = *prober_,
                             .workers = workers_})));
   });
   admin_->on_get("/api/trace", [this](const AdminRequest& request, const Admin::Reply& reply) {
     const auto target = IpAddress::parse(parameter(request, "address"));
     if (!target) return reply(json(error_json(target.error().message()), 400));
-    prober_->trace(*target, [reply](const probe::TraceResult& trace) { reply(json(trace_json(trace))); });
+    const dsht::HintOptions names = guide_->locator().options().hints;
+    const Duration near = guide_->locator().options().near_within;
+    prober_->trace(*target, [reply, names, near, target = *target](const probe::TraceResult& trace) {
+      reply(json(trace_json(target, trace, dsht::route_names(trace, names, near))));
+    });
   });
 }
 
@@ -243,26 +291,55 @@ void Daemon::refresh_hints() {
   log::info("node", "event=hints names={}", fmt::join(*names, ","));
 }
 
-void Daemon::publish_view() {
-  dsht::NodesQuery query;
-  query.count = kViewNodesMax;
-  query.services = 0;
-  query.heard_within = kVerifiedWithin;
-  std::vector<dnsd::Candidate> candidates;
-  for (const dsht::Neighbour& neighbour : dsht_->nodes(query)) {
-    candidates.push_back(
-        {neighbour.contact.rpc.address, neighbour.contact.services, neighbour.level, neighbour.rtt});
-  }
-  // We are as good a proxy as any other, unless we are about to leave.
-  if (!draining_) {
-    for (const IpAddress& own : own_addresses()) {
-      candidates.push_back(
-          {own, dsht::kServiceProxy | dsht::kServiceDns, dsht::kLevels - 1, Duration::zero()});
-    }
-  }
-  const auto view = std::make_shared<const dnsd::View>(std::move(candidates), own_addresses(), serial_now());
+void Daemon::turn_guide() {
+  const std::vector<IpAddress> own = own_addresses();
+  const auto& allowed = settings_.proxy.origin.allow;
+  const auto is_public = [&](const IpAddress& address) {
+    return address.is_global_unicast() || std::any_of(allowed.begin(), allowed.end(),
+                                                      [&](const IpPrefix& p) { return p.contains(address); });
+  };
+  // Where the network itself is not public, there is no outside.
+  const bool has_outside = std::any_of(own.begin(), own.end(), is_public);
+  std::uint64_t visits = 0;
   for (const auto& worker : workers_) {
-    worker->tell([view](WorkerThread& self) { self.dns->set_view(view); });
+    const proxy::Stats& stats = worker->proxy->stats();
+    visits += (has_outside ? stats.visits_outside : stats.visits).value();
+  }
+  guide_->turn({.own = own,
+                .hints = hints_.names(),
+                .visits = visits,
+                .is_draining = draining_,
+                .is_busy = is_busy()});
+  dsht_->set_services(guide_->services());
+}
+
+bool Daemon::is_busy() {
+  std::uint64_t open = 0, overloaded = 0;
+  for (const auto& worker : workers_) {
+    open += worker->proxy->stats().connections_open.value();
+    overloaded +=
+        worker->proxy->stats().overloaded.value() + worker->proxy->stats().connections_refused.value();
+  }
+  const TimePoint now = loop_.now();
+  if (overloaded > overloaded_) overloaded_at_ = now;
+  overloaded_ = overloaded;
+  const auto most = static_cast<std::uint64_t>(settings_.proxy.limits.connections_max);
+  return open * 100 >= most * kBusyPercent ||
+         (overloaded_at_ != TimePoint::min() && now - overloaded_at_ < kBusyFor);
+}
+
+void Daemon::publish_view() {
+  turn_guide();
+  view_ = std::make_shared<const dnsd::View>(guide_->candidates(), own_addresses(), serial_now());
+  for (const auto& worker : workers_) {
+    worker->tell([view = view_](WorkerThread& self) { self.dns->set_view(view); });
+  }
+}
+
+void Daemon::tell_records(std::shared_ptr<const dnsd::Records> records) {
+  all_records_ = std::move(records);
+  for (const auto& worker : workers_) {
+    worker->tell([all = all_records_](WorkerThread& self) { self.dns->set_records(all); });
   }
 }
 

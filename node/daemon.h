@@ -18,7 +18,9 @@
 #include "config/load.h"
 #include "dsht/io/udp_node.h"
 #include "node/admin.h"
+#include "node/guide.h"
 #include "node/hint_keeper.h"
+#include "node/record_book.h"
 #include "node/signals.h"
 #include "node/worker_thread.h"
 #include "probe/io/prober.h"
@@ -46,6 +48,7 @@ class Daemon {
  private:
   Result<> start_index();
   Result<> start_workers();
+  Result<> start_guide();
   Result<> start_admin();
   void add_routes();
 
@@ -53,6 +56,9 @@ class Daemon {
   void refresh();  // once a second: the DNS view, the index budget, readiness, hints
   void refresh_hints();
   void publish_view();
+  void turn_guide();
+  void tell_records(std::shared_ptr<const dnsd::Records> records);
+  [[nodiscard]] bool is_busy();
   void publish_own_address();
   void reload();
   void drain();
@@ -70,6 +76,10 @@ class Daemon {
   std::unique_ptr<dsht::UdpNode> dsht_;
   std::unique_ptr<probe::Prober> prober_;
   HintKeeper hints_;
+  std::unique_ptr<Guide> guide_;
+  std::unique_ptr<RecordBook> records_;
+  std::shared_ptr<const dnsd::View> view_;            // as the workers have it
+  std::shared_ptr<const dnsd::Records> all_records_;  // likewise
   std::unique_ptr<proxy::Store> store_;
   std::vector<std::unique_ptr<WorkerThread>> workers_;
   std::vector<std::unique_ptr<proxy::Worker>> proxies_;  // one on each worker's loop
@@ -80,6 +90,9 @@ class Daemon {
 
   TimePoint started_at_{};
   std::vector<Endpoint> proxy_endpoints_, dns_endpoints_;
+  dnsd::Options dns_;  // of the name servers
+  std::uint64_t overloaded_ = 0;
+  TimePoint overloaded_at_ = TimePoint::min();
   std::optional<IpAddress> published_address_;
   int seconds_alone_ = 0;  // without a contact although there are seeds
   bool draining_ = false;

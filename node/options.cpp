@@ -149,6 +149,8 @@ int worker_count(const Settings& settings) {
   return std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
 }
 
+std::string node_name(const NodeId& id) { return "reef-" + to_string(id).substr(0, 12); }
+
 proxy::Options proxy_options(const Settings& settings, const NodeId& id, int workers) {
   proxy::Options out;
   out.listen = settings.proxy.listen;
@@ -160,7 +162,7 @@ proxy::Options proxy_options(const Settings& settings, const NodeId& id, int wor
   out.names.ports.clear();
   for (const config::PortRange& range : settings.proxy.origin.ports)
     out.names.ports.push_back({range.first, range.last});
-  out.node_name = "reef-" + to_string(id).substr(0, 12);
+  out.node_name = node_name(id);
   for (const config::Site& site : settings.sites)
     out.sites.push_back({site.host, origin_of(site), rules_of(site.rules, settings.proxy.cache)});
   const config::CacheSettings& cache = settings.proxy.cache;
@@ -180,6 +182,13 @@ probe::ProberOptions prober_options(const Settings& settings) {
   probe::ProberOptions out;
   // Who opens a network to fetches runs a test or a network of their own, and may look at it too.
   out.budget.also_allowed = settings.proxy.origin.allow;
+  const config::ProbeSettings& probe = settings.probe;
+  out.budget.never = probe.never;
+  out.budget.per_network = probe.per_network;
+  out.budget.network_interval = probe.network_interval;
+  out.budget.packets_per_second = probe.packets_per_second;
+  out.budget.packets_burst = probe.packet_burst;
+  out.running_max = static_cast<std::size_t>(probe.running_max);
   return out;
 }
 
@@ -207,11 +216,25 @@ Result<dnsd::Options> dns_options(const Settings& settings) {
   out.listen = dns.listen;
   out.zone.zone = *zone;
   out.zone.suffix = *suffix;
+  if (!settings.network.nodes_zone.empty()) {
+    const auto nodes = dnsd::Name::parse(settings.network.nodes_zone);
+    if (!nodes) return fail(nodes.error());
+    out.zone.nodes_zone = *nodes;
+  }
+  out.zone.levels = dns.levels;
+  out.zone.https_port = static_cast<std::uint16_t>(dns.https_port);
+  out.zone.near_address_ttl = dns.near_address_ttl;
+  out.zone.cut_ttl = dns.cut_ttl;
+  out.zone.glue_ttl = dns.glue_ttl;
   out.zone.name_servers = dns.name_servers;
   out.zone.address_ttl = dns.address_ttl;
   out.zone.authority_ttl = dns.authority_ttl;
   out.zone.negative_ttl = dns.negative_ttl;
   out.responder.authority.addresses_max = static_cast<std::size_t>(dns.addresses_max);
+  out.responder.authority.servers_max = static_cast<std::size_t>(dns.servers_max);
+  out.responder.locality.verdicts_max = static_cast<std::size_t>(dns.verdicts_max);
+  out.responder.locality.verdict_ttl = dns.verdict_ttl;
+  out.responder.client_subnets = dns.client_subnets;
   out.responder.authority.also_public = settings.proxy.origin.allow;
   out.responder.cookies = dns.cookies;
   out.responder.rate_limit.enabled = dns.rate_limit;
@@ -221,6 +244,11 @@ Result<dnsd::Options> dns_options(const Settings& settings) {
   out.tcp.connections_max = static_cast<std::size_t>(dns.tcp_connections_max);
   out.tcp.idle_timeout = dns.tcp_idle_timeout;
   random_bytes(out.responder.cookie_secret);
+  for (const std::string& line : dns.records) {
+    auto record = dnsd::Record::parse(line, static_cast<std::uint32_t>(dns.address_ttl.count()));
+    if (!record) return fail(record.error());
+    out.records.push_back(std::move(*record));
+  }
   return out;
 }
 
@@ -235,7 +263,8 @@ dsht::UdpNodeOptions dsht_options(const Settings& settings) {
   out.data_dir = settings.node.data_dir;
   out.node.http_port = settings.proxy.listen.front().port;
   out.node.dns_port = settings.dns.listen.front().port;
-  out.node.services = dsht::kServiceProxy | dsht::kServiceDns;
+  // The proxy is added once somebody from outside has reached it.
+  out.node.services = dsht::kServiceDns;
   out.membership.clock_slack = dsht.clock_slack;
   fill(out.node, dsht);
   return out;
@@ -249,6 +278,31 @@ HintKeeperOptions hint_options(const Settings& settings) {
   out.traces = static_cast<std::size_t>(dsht.hint_traces);
   out.hints.hops_max = dsht.hint_hops;
   out.hints.also = prober_options(settings).budget.also_allowed;
+  return out;
+}
+
+GuideOptions guide_options(const Settings& settings, const dnsd::Options& dnsd) {
+  const config::DnsSettings& dns = settings.dns;
+  const config::DshtSettings& dsht = settings.dsht;
+  GuideOptions out;
+  // Without clusters of a level nobody is nearer than others.
+  out.locator.threshold_1 = dsht.levels > 1 ? Duration(dsht.threshold_1) : Duration::zero();
+  out.locator.threshold_2 = dsht.levels > 2 ? Duration(dsht.threshold_2) : Duration::zero();
+  out.locator.near_within = dsht.threshold_2;
+  out.locator.traces = dns.traces;
+  out.locator.hints = hint_options(settings).hints;
+  out.live.nodes_max = static_cast<std::size_t>(dns.view_nodes_max);
+  out.live.named_max = static_cast<std::size_t>(dns.near_nodes_max);
+  out.live.heard_within = dns.heard_within;
+  out.live.ping_every = dns.ping_every;
+  out.reachability.enabled = dns.verify;
+  out.verdicts.verdicts_max = static_cast<std::size_t>(dns.verdicts_max);
+  out.verdicts.measured_ttl = dns.measured_ttl;
+  out.check.suffix = settings.network.suffix;
+  out.check.zone = dnsd.zone.zone;
+  out.data_dir = settings.node.data_dir;
+  out.look_again = dns.verdict_ttl;
+  out.active_for = std::max<Duration>(out.active_for, 2 * Duration(dns.verdict_ttl));
   return out;
 }
 

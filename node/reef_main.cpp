@@ -39,11 +39,52 @@ int main(int argc, char** argv) {
   admin(peers);
   peers->callback(run([&] { return reef::node::print_peers(options); }));
 
-  auto* trace = app.add_subcommand("trace", "The routers between a running node and an address");
+  auto* trace = app.add_subcommand("trace", "The routers between a running node and a host");
+  trace->footer(
+      "The node sends the probes; each network is traced a few times an hour at most. hints: names under "
+      "which "
+      "the index knows nodes near that host.");
   std::string address;
-  trace->add_option("ADDRESS", address, "IPv4 or IPv6 address")->required();
+  trace->add_option("HOST", address, "A name, or an IPv4 or IPv6 address")->required();
   admin(trace);
   trace->callback(run([&] { return reef::node::print_trace(options, address); }));
+
+  auto* dns = app.add_subcommand("dns", "What the name server of a running node answers");
+  dns->require_subcommand(1);
+  std::string dns_name, dns_type, dns_value;
+  auto* explain = dns->add_subcommand("explain", "Which answer a client would get, and why");
+  explain->add_option("CLIENT", address, "The address of a resolver")->required();
+  explain->add_option("NAME", dns_name, "What it asks for; without it: www.SUFFIX");
+  explain->add_option("--type", options.type, "A, AAAA, NS, ...; without it by the client's family");
+  explain->add_option("--subnet", options.subnet,
+                      "The network of its client, where the resolver tells it (RFC 7871)");
+  explain->add_flag("--locate", options.locate,
+                    "Finds out first where the client is, if that is not known (a ping, a trace)");
+  admin(explain);
+  explain->callback(run([&] { return reef::node::dns_explain(options, address, dns_name); }));
+
+  auto* dns_set = dns->add_subcommand("set", "Adds a record, until the node ends or it is removed");
+  dns_set->footer(
+      "For an ACME client (DNS-01): reef dns set _acme-challenge.SUFFIX TXT VALUE, at every node.");
+  dns_set->add_option("NAME", dns_name, "The whole name")->required();
+  dns_set->add_option("TYPE", dns_type, "TXT, CAA, MX, A, AAAA or CNAME")->required();
+  dns_set->add_option("VALUE", dns_value, "As in a zone file")->required();
+  dns_set->add_option("--ttl", options.ttl_seconds, "Seconds that resolvers keep it")
+      ->check(CLI::Range(0, 86400))
+      ->capture_default_str();
+  admin(dns_set);
+  dns_set->callback(run([&] { return reef::node::dns_set(options, dns_name, dns_type, dns_value); }));
+
+  auto* dns_remove = dns->add_subcommand("remove", "Takes records back that were set");
+  dns_remove->add_option("NAME", dns_name, "The whole name")->required();
+  dns_remove->add_option("--type", options.type, "Only those of this type");
+  dns_remove->add_option("--value", options.value, "Only this one");
+  admin(dns_remove);
+  dns_remove->callback(run([&] { return reef::node::dns_remove(options, dns_name); }));
+
+  auto* dns_records = dns->add_subcommand("records", "The records that were set");
+  admin(dns_records);
+  dns_records->callback(run([&] { return reef::node::dns_records(options); }));
 
   auto* cluster = app.add_subcommand(
       "cluster",

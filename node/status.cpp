@@ -16,6 +16,8 @@ constexpr NamedStat kProxyStats[] = {
     {"connections_refused", &proxy::Stats::connections_refused},
     {"requests", &proxy::Stats::requests},
     {"peer_requests", &proxy::Stats::peer_requests},
+    {"visits", &proxy::Stats::visits},
+    {"visits_outside", &proxy::Stats::visits_outside},
     {"hits", &proxy::Stats::hits},
     {"stale_hits", &proxy::Stats::stale_hits},
     {"collapsed", &proxy::Stats::collapsed},
@@ -77,6 +79,21 @@ Json dns_json(const std::vector<std::unique_ptr<WorkerThread>>& workers) {
   return out;
 }
 
+// What finding out where clients are came to, and what it cost.
+Json guide_json(const Guide& guide, const probe::Prober& prober) {
+  const LocatorCounters& c = guide.locator().counters();
+  const probe::ProberCounters& p = prober.counters();
+  return {{"nodes_live", guide.candidates().size()}, {"nodes_watched", guide.live_set().size()},
+          {"verdicts", guide.verdict_count()},       {"requested", c.requested.value()},
+          {"running", guide.locator().running()},    {"waiting", guide.locator().waiting()},
+          {"overflowed", c.overflowed.value()},      {"searches", c.searches.value()},
+          {"found_by_rtt", c.by_rtt.value()},        {"found_by_prefix", c.by_prefix.value()},
+          {"found_by_route", c.by_route.value()},    {"found_nothing", c.unknown.value()},
+          {"probe_pings", p.pings.value()},          {"probe_traces", p.traces.value()},
+          {"probe_packets", p.packets.value()},      {"probe_answers", p.answers.value()},
+          {"probe_refused", p.refused.value()},      {"probe_over_budget", p.over_budget.value()}};
+}
+
 Json store_json(const proxy::StoreStats& stats) {
   return {{"objects", stats.objects},
           {"disk_bytes", stats.disk_bytes},
@@ -115,19 +132,28 @@ std::string status_json(const StatusSource& source) {
                     {"clusters", clusters_json(source.dsht, source.now)},
                     {"hints", source.hints},
                     {"dsht", counters_json(source.dsht)},
-                    {"dns", dns_json(source.workers)}};
+                    {"dns", dns_json(source.workers)},
+                    {"guide", guide_json(source.guide, source.prober)}};
   return text_of(out);
 }
 
-std::string trace_json(const probe::TraceResult& trace) {
+std::string trace_json(const IpAddress& target, const probe::TraceResult& trace,
+                       std::span<const dsht::RouteName> hints) {
   Json hops = Json::array();
   for (const probe::Hop& hop : trace.hops) {
     hops.push_back({{"ttl", hop.ttl},
                     {"address", hop.address ? Json(to_string(*hop.address)) : Json(nullptr)},
-                    {"rtt_ms", hop.address ? Json(to_ms(hop.rtt)) : Json(nullptr)}});
+                    {"rtt_ms", hop.address ? Json(to_ms(hop.rtt)) : Json(nullptr)},
+                    {"inferred", hop.inferred}});
   }
-  return text_of(
-      Json{{"hops", std::move(hops)}, {"end", probe::to_string(trace.end)}, {"took_ms", to_ms(trace.took)}});
+  Json names = Json::array();
+  for (const dsht::RouteName& hint : hints) names.push_back({{"name", hint.name}, {"hops", hint.hops}});
+  return text_of(Json{{"target", to_string(target)},
+                      {"hops", std::move(hops)},
+                      {"end", probe::to_string(trace.end)},
+                      {"took_ms", to_ms(trace.took)},
+                      {"probes", trace.probes},
+                      {"hints", std::move(names)}});
 }
 
 std::string error_json(std::string_view text) { return text_of(Json{{"error", text}}); }

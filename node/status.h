@@ -3,11 +3,13 @@
 #pragma once
 
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "dsht/io/udp_node.h"
+#include "node/guide.h"
 #include "node/worker_thread.h"
 #include "probe/io/prober.h"
 #include "proxy/store/store.h"
@@ -24,13 +26,16 @@ struct StatusSource {
   const std::vector<std::string>& hints;  // the names of where we are
   const dsht::UdpNode& dsht;
   const proxy::Store& store;
+  const Guide& guide;
+  const probe::Prober& prober;
   const std::vector<std::unique_ptr<WorkerThread>>& workers;
 };
 
 // GET /api/status.
 [[nodiscard]] std::string status_json(const StatusSource& source);
 // GET /api/trace.
-[[nodiscard]] std::string trace_json(const probe::TraceResult& trace);
+[[nodiscard]] std::string trace_json(const IpAddress& target, const probe::TraceResult& trace,
+                                     std::span<const dsht::RouteName> hints);
 // {"error": "..."}
 [[nodiscard]] std::string error_json(std::string_view text);
 

@@ -396,7 +396,7 @@ std::optional<Contact> UdpNode::self() const {
   const auto endpoint = advertised();
   if (!endpoint) return std::nullopt;
   const NodeOptions& o = options_.node;
-  return Contact{node_.id(), *endpoint, o.http_port, o.dns_port, o.services};
+  return Contact{node_.id(), *endpoint, o.http_port, o.dns_port, node_.services()};
 }
 
 std::vector<Neighbour> UdpNode::nodes(const NodesQuery& query) const {

@@ -86,6 +86,9 @@ class UdpNode : public Index {
   // Where we are, as keys of the hint domain, in place of those given before (dsht/hints.h).
   void set_hints(std::vector<Key> hints);
 
+  // What we say that we offer, from now on.
+  void set_services(Services services) { node_.set_services(services); }
+
   // ---- what it knows
   [[nodiscard]] const NodeId& id() const { return node_.id(); }
   [[nodiscard]] Key key(KeyDomain domain, std::string_view name) const;

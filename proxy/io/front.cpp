@@ -5,10 +5,12 @@
 #include <algorithm>
 #include <array>
 
+#include "proxy/http/fields.h"
 #include "proxy/http/message.h"
 #include "proxy/io/error_page.h"
 #include "proxy/io/messages.h"
 #include "proxy/io/stack_lines.h"
+#include "proxy/io/visit.h"
 #include "proxy/names/target.h"
 
 namespace reef::proxy {
@@ -33,6 +35,9 @@ void Front::on_request(Exchange& exchange, const http::RequestHead& head, const 
   if (!target) return answer_error(exchange, 400, names::to_text(target.error()));
   const Destinations::Host& host = destinations_.find(target->authority);
   if (host.to == nullptr) {
+    if (host.status == 200 && target->path_query.starts_with(kVisitPath) && head.method == "GET") {
+      return answer_visit(exchange, target->path_query.substr(kVisitPath.size()));
+    }
     if (host.status == 200) {
       const std::string page = landing_page(parts_.names.options().suffix, target->authority);
       Reply reply;
@@ -143,6 +148,26 @@ bool Front::refuse_by_policy(Exchange& exchange, const http::RequestHead& head, 
     return true;
   }
   return false;
+}
+
+// Another node sees whether it can reach us, and whether it is us.
+void Front::answer_visit(Exchange& exchange, std::string_view nonce) {
+  if (nonce.starts_with('?')) nonce.remove_prefix(1);
+  if (nonce.size() > kNonceBytesMax || !http::is_token(nonce)) {
+    return answer_error(exchange, 400, "A visit brings a nonce.");
+  }
+  const IpAddress& from = exchange.client().address;
+  const auto& allowed = parts_.options.peers.allowed;
+  parts_.stats.visits.add();
+  if (from.is_global_unicast() ||
+      std::any_of(allowed.begin(), allowed.end(), [&](const IpPrefix& p) { return p.contains(from); })) {
+    parts_.stats.visits_outside.add();
+  }
+  const std::string text = visit_answer(parts_.options.node_name, nonce);
+  Reply reply;
+  reply.fields = "Content-Type: text/plain\r\nCache-Control: no-store\r\n";
+  reply.text = text;
+  exchange.reply(reply);
 }
 
 // --- answers

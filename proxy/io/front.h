@@ -129,6 +129,7 @@ class Front {
   void answer_from_fill(Exchange& exchange, const RequestInfo& request, const FillHead& head, bool collapsed);
   void answer_error(Exchange& exchange, int status, std::string_view why,
                     std::chrono::seconds retry_after = {}, std::string_view more_fields = {});
+  void answer_visit(Exchange& exchange, std::string_view nonce);
   [[nodiscard]] static Asked asked_of(const RequestInfo& request);
   [[nodiscard]] WallTime wall_now() const { return parts_.wall_clock(); }
 

@@ -9,6 +9,7 @@ struct Stats {
   // Clients.
   Counter connections, connections_open /* gauge */, connections_refused;
   Counter requests, peer_requests;
+  Counter visits, visits_outside;  // of nodes that see whether we are here; from addresses that are public
   Counter bytes_out, bytes_in;
   Counter cut_slow;    // closed for reading or sending too slowly
   Counter cut_broken;  // answers that had to end before their end

@@ -68,3 +68,29 @@ TEST_CASE("addresses that are not public say nothing, unless the laboratory's pr
 }
 
 TEST_CASE("nothing known is no hint") { CHECK(hint_names({}, {}, {}).empty()); }
+
+TEST_CASE("names near a target are the last routers before it, the nearest first, then their prefixes") {
+  const auto way = trace_of({"9.1.1.1", "9.2.2.2", "9.3.3.3", "9.3.3.4", "20.0.0.9"});
+  const std::vector<RouteName> all = {{"9.3.3.4", 1},    {"9.3.3.3", 2},    {"9.2.2.2", 3},   {"9.1.1.1", 4},
+                                      {"9.3.3.0/24", 1}, {"9.2.2.0/24", 3}, {"9.1.1.0/24", 4}};
+  CHECK(route_names(way, {}, 20ms) == all);
+  const std::vector<RouteName> two = {{"9.3.3.4", 1}, {"9.3.3.3", 2}, {"9.3.3.0/24", 1}};
+  CHECK(route_names(way, {.hops_max = 2, .also = {}}, 20ms) == two);
+}
+
+TEST_CASE("routers from which the target is far are not near it") {
+  auto way = trace_of({"9.1.1.1", "9.2.2.2", "20.0.0.9"});
+  way.hops[1].rtt = 25ms;
+  way.hops[2].rtt = 30ms;
+  const std::vector<RouteName> near = {{"9.2.2.2", 1}, {"9.2.2.0/24", 1}};
+  CHECK(route_names(way, {}, 20ms) == near);
+}
+
+TEST_CASE("where the trace ends short of the target, the last that answered is the router next to it") {
+  const auto way = trace_of({"9.1.1.1", "", "9.3.3.3"}, probe::TraceEnd::silent);
+  const std::vector<RouteName> near = {{"9.3.3.3", 1}, {"9.1.1.1", 3}, {"9.3.3.0/24", 1}, {"9.1.1.0/24", 3}};
+  CHECK(route_names(way, {}, 20ms) == near);
+  CHECK(route_names(trace_of({}, probe::TraceEnd::silent), {}, 20ms).empty());
+  CHECK(route_names(trace_of({"20.0.0.9"}), {}, 20ms).empty());
+  CHECK(route_names(trace_of({"10.0.0.1", "20.0.0.9"}), {}, 20ms).empty());
+}

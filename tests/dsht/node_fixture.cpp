@@ -243,6 +243,8 @@ void NodeFixture::take() {
       announcements.push_back(std::move(*announced));
     } else if (auto* changed = std::get_if<ClusterChanged>(&action)) {
       changes.push_back(*changed);
+    } else if (auto* nodes = std::get_if<NodesFound>(&action)) {
+      searches.push_back(std::move(*nodes));
     } else if (std::holds_alternative<LeaveDone>(action)) {
       has_left = true;
     }

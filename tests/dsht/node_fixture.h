@@ -103,6 +103,7 @@ class NodeFixture {
   std::vector<PutDone> puts;
   std::vector<AnnounceDone> announcements;
   std::vector<ClusterChanged> changes;
+  std::vector<NodesFound> searches;
   bool has_left = false;
 
  private:

@@ -1,0 +1,210 @@
+#include "node/locator.h"
+
+#include <algorithm>
+#include <tuple>
+#include <utility>
+
+namespace reef::node {
+
+const char* to_string(FindingSource source) {
+  switch (source) {
+    case FindingSource::none:
+      return "none";
+    case FindingSource::route:
+      return "route";
+    case FindingSource::prefix:
+      return "prefix";
+    case FindingSource::rtt:
+      return "rtt";
+  }
+  return "?";
+}
+
+void Locator::set_own(std::vector<std::string> names, std::optional<dsht::Contact> self) {
+  own_names_ = std::move(names);
+  self_ = std::move(self);
+}
+
+void Locator::request(const IpPrefix& client, const IpAddress& target, const std::optional<Finding>& known) {
+  counters_.requested.add();
+  if (known_.contains(client)) return counters_.deduplicated.add();
+  if (inquiries_.size() < options_.running_max) {
+    known_.insert(client);
+    return start({client, target, known});
+  }
+  if (waiting_.size() >= options_.waiting_max) return counters_.overflowed.add();
+  known_.insert(client);
+  waiting_.push_back({client, target, known});
+}
+
+void Locator::start(Asked asked) {
+  const Id id = ++last_id_;
+  Inquiry& inquiry = inquiries_[id];
+  inquiry.asked = std::move(asked);
+  const IpAddress& target = inquiry.asked.target;
+  // Addresses that mean something else elsewhere are neither probed nor looked up.
+  if (!dsht::says_where(target, options_.hints)) return end(id);
+  std::vector<dsht::RouteName> names = {{dsht::prefix_name(target), 0}};
+  if (inquiry.asked.known) {
+    inquiry.is_refresh = true;
+    inquiry.finding = std::move(*inquiry.asked.known);
+    inquiry.finding.near.clear();
+    if (const auto& route = inquiry.finding.route) {
+      names.insert(names.end(), route->begin(), route->end());
+      inquiry.by_route = true;
+    }
+  } else {
+    inquiry.pinging = true;
+    counters_.pings.add();
+    actions_.emplace_back(Ping{id, target});
+  }
+  search(id, inquiry, std::move(names));
+}
+
+void Locator::search(Id id, Inquiry& inquiry, std::vector<dsht::RouteName> names) {
+  inquiry.names = std::move(names);
+  inquiry.searching = true;
+  counters_.searches.add();
+  std::vector<std::string> texts;
+  for (const dsht::RouteName& name : inquiry.names) texts.push_back(name.name);
+  actions_.emplace_back(Search{id, std::move(texts), 2 * options_.near_max});
+}
+
+void Locator::on_ping(Id id, std::optional<Duration> rtt) {
+  const auto found = inquiries_.find(id);
+  if (found == inquiries_.end()) return;
+  Inquiry& inquiry = found->second;
+  inquiry.pinging = false;
+  if (rtt) {
+    inquiry.finding.source = FindingSource::rtt;
+    inquiry.finding.rtt = rtt;
+    inquiry.finding.level = level_within(*rtt);
+    if (inquiry.searching) tell(inquiry, false);
+  }
+  go_on(id, inquiry);
+}
+
+void Locator::on_found(Id id, const dsht::NodesNear& found) {
+  const auto at = inquiries_.find(id);
+  if (at == inquiries_.end()) return;
+  at->second.searching = false;
+  take_near(at->second, found);
+  go_on(id, at->second);
+}
+
+// Nearest first: under the most specific hint, then those whose distance from us is most like the client's.
+void Locator::take_near(Inquiry& inquiry, const dsht::NodesNear& found) {
+  struct Ranked {
+    int hops;
+    Duration unlike;
+    dsht::Contact contact;
+    std::optional<Duration> rtt;
+  };
+  std::vector<Ranked> ranked;
+  const auto& measured =
+      inquiry.finding.source == FindingSource::rtt ? inquiry.finding.rtt : std::optional<Duration>();
+  const auto add = [&](std::size_t name, const dsht::Contact& contact, std::optional<Duration> rtt) {
+    if (name >= inquiry.names.size()) return;
+    Duration unlike{};
+    if (measured) unlike = rtt ? std::chrono::abs(*rtt - *measured) : 3 * options_.near_within;
+    // By the triangle inequality it is at least so far from the client: not near it, whatever the hint says.
+    if (unlike > 3 * options_.near_within) return;
+    ranked.push_back({inquiry.names[name].hops, unlike, contact, rtt});
+  };
+  for (std::size_t i = 0; i < found.nodes.size(); ++i)
+    add(found.named_by[i], found.nodes[i].contact, found.nodes[i].rtt);
+  if (self_) {
+    const auto own = std::find_if(inquiry.names.begin(), inquiry.names.end(), [&](const auto& name) {
+      return std::find(own_names_.begin(), own_names_.end(), name.name) != own_names_.end();
+    });
+    if (own != inquiry.names.end())
+      add(static_cast<std::size_t>(own - inquiry.names.begin()), *self_, Duration::zero());
+  }
+  std::stable_sort(ranked.begin(), ranked.end(), [](const Ranked& a, const Ranked& b) {
+    return std::tie(a.hops, a.unlike) < std::tie(b.hops, b.unlike);
+  });
+  Finding& finding = inquiry.finding;
+  const FindingSource source = inquiry.by_route ? FindingSource::route : FindingSource::prefix;
+  const auto first = std::find_if(ranked.begin(), ranked.end(), [](const Ranked& r) { return r.rtt; });
+  if (source >= finding.source && first != ranked.end()) {
+    // A router on the way that is further than the nodes under its name says more.
+    finding.rtt = std::max(first->rtt, finding.rtt);
+    finding.source = source;
+    finding.level = level_within(*finding.rtt);
+  }
+  for (const Ranked& r : ranked) {
+    if (finding.near.size() < options_.near_max) finding.near.push_back(r.contact);
+  }
+}
+
+void Locator::go_on(Id id, Inquiry& inquiry) {
+  if (inquiry.pinging || inquiry.searching) return;
+  if (!inquiry.finding.near.empty() || inquiry.finding.route || !options_.traces) return end(id);
+  if (inquiry.finding.source != FindingSource::none) tell(inquiry, false);
+  counters_.traces.add();
+  actions_.emplace_back(Trace{id, inquiry.asked.target});
+}
+
+void Locator::on_trace(Id id, const probe::TraceResult& trace) {
+  const auto found = inquiries_.find(id);
+  if (found == inquiries_.end()) return;
+  Inquiry& inquiry = found->second;
+  Finding& finding = inquiry.finding;
+  // Not made: it may be made the next time.
+  if (trace.end == probe::TraceEnd::refused || trace.end == probe::TraceEnd::over_budget ||
+      trace.end == probe::TraceEnd::failed) {
+    return end(id);
+  }
+  if (!trace.hops.empty() && trace.hops.back().address && finding.source != FindingSource::rtt) {
+    finding.source = trace.end == probe::TraceEnd::reached ? FindingSource::rtt : FindingSource::route;
+    finding.rtt = trace.hops.back().rtt;
+    finding.level = level_within(*finding.rtt);
+    tell(inquiry, false);
+  }
+  auto names = dsht::route_names(trace, options_.hints, options_.near_within);
+  finding.route = names;
+  if (names.empty()) return end(id);
+  inquiry.by_route = true;
+  search(id, inquiry, std::move(names));
+}
+
+void Locator::tell(Inquiry& inquiry, bool is_final) {
+  actions_.emplace_back(
+      Located{inquiry.asked.client, inquiry.asked.target, inquiry.finding, is_final, inquiry.is_refresh});
+}
+
+void Locator::end(Id id) {
+  auto ended = inquiries_.extract(id);
+  Inquiry& inquiry = ended.mapped();
+  known_.erase(inquiry.asked.client);
+  switch (inquiry.finding.source) {
+    case FindingSource::none:
+      counters_.unknown.add();
+      break;
+    case FindingSource::route:
+      counters_.by_route.add();
+      break;
+    case FindingSource::prefix:
+      counters_.by_prefix.add();
+      break;
+    case FindingSource::rtt:
+      counters_.by_rtt.add();
+      break;
+  }
+  tell(inquiry, true);
+  if (waiting_.empty() || inquiries_.size() >= options_.running_max) return;
+  Asked next = std::move(waiting_.front());
+  waiting_.pop_front();
+  start(std::move(next));
+}
+
+dsht::Level Locator::level_within(Duration rtt) const {
+  return rtt < options_.threshold_2 ? 2 : rtt < options_.threshold_1 ? 1 : 0;
+}
+
+void Locator::take_actions(std::vector<Action>& out) {
+  out.clear();
+  out.swap(actions_);
+}
+
+}  // namespace reef::node
