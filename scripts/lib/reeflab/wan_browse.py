@@ -132,8 +132,10 @@ class BrowseWorld:
 
     def _start_dns(self):
         self.tree = Tree(self.world, self.root_hosts, self.tld_hosts)
-        for zone in (SUFFIX, NODES_ZONE):
-            self.tree.delegate(zone, self.node_hosts[:DELEGATED])
+        # Below the suffix, which has a DNAME, no name server can have its name (RFC 6672 §2.4).
+        self.tree.delegate(SUFFIX, self.node_hosts[:DELEGATED], None if self.options.one_zone else NODES_ZONE)
+        if not self.options.one_zone:
+            self.tree.delegate(NODES_ZONE, self.node_hosts[:DELEGATED])
         for site in self.sites:
             self.tree.add_address(site, self.origin_host)
         self.tree.start()

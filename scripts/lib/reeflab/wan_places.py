@@ -179,5 +179,5 @@ def settle(places, options, progress):
 
 def keep_logs(world, folder):
     pathlib.Path(folder).mkdir(parents=True, exist_ok=True)
-    for log in world.state.glob("*.log"):
+    for log in [*world.state.glob("*.log"), *world.state.glob("*.jsonl")]:
         shutil.copy(log, folder)

@@ -120,10 +120,10 @@ class Tree:
         self.tlds = {f"{chr(ord('a') + i)}.nic.{TLD}.": host for i, host in enumerate(tlds)}
         self.records = []
 
-    def delegate(self, zone, hosts):
-        """An insecure delegation of `zone` below the TLD: ns1, ns2, ... inside it, with glue."""
+    def delegate(self, zone, hosts, names_in=None):
+        """An insecure delegation of `zone` below the TLD to ns1, ns2, ... inside it (or inside `names_in`), with glue."""
         for i, host in enumerate(hosts, 1):
-            name = f"ns{i}.{zone}."
+            name = f"ns{i}.{names_in or zone}."
             self.records += [f"{zone}. {DELEGATION_TTL} IN NS {name}", f"{name} {DELEGATION_TTL} IN A {host.address}"]
 
     def add_address(self, name, host, ttl=3600):
