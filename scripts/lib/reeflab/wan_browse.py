@@ -2,7 +2,7 @@
 recursive resolvers in each region (unbound, bind9, knot-resolver) and clients 2 to 8 ms from their resolver.
 
 Hosts of a chosen metro, in order: its nodes; in a region's first metro a root and a TLD name server; in the first
-metro of all the origin; its resolvers, on those of the next that lie nearest to the network; clients, on others.
+metro of all the origin; two more for servers that an experiment brings; its resolvers, on those of the next that lie nearest to the network; clients, on others.
 """
 import collections
 import dataclasses
@@ -54,7 +54,7 @@ class BrowseWorld:
         self.options, self.pages, self.uplink = options, pages, uplink
         self.sites = [f"www.site{i}.{TLD}" for i in range(sites)]
         self.per_metro = -(-options.nodes // (options.regions * options.metros))
-        self.world = World(regions=ALL_REGIONS, metros=ALL_METROS, hosts=self.per_metro + 3 + POOL, seed=options.seed)
+        self.world = World(regions=ALL_REGIONS, metros=ALL_METROS, hosts=self.per_metro + 4 + POOL, seed=options.seed)
         self.places, self.runs = [], collections.Counter()
         self._rtt = {}
 
@@ -101,8 +101,8 @@ class BrowseWorld:
         self.root_hosts = [hosts[metro][at] for metro in first]
         self.tld_hosts = [hosts[metro][at + 1] for metro in first]
         self.origin_host = hosts[first[0]][at + 2]
-        self.spare_hosts = [hosts[metro][at + 2] for metro in turns[1:]]
-        pools = {metro: hosts[metro][at + 3:] for metro in turns}
+        self.spare_hosts = [hosts[turns[-1]][at + 2 + i] for i in (0, 1)]
+        pools = {metro: hosts[metro][at + 4:] for metro in turns}
         self._assign_resolvers(pools)
 
     def _assign_resolvers(self, pools):
@@ -132,10 +132,12 @@ class BrowseWorld:
 
     def _start_dns(self):
         self.tree = Tree(self.world, self.root_hosts, self.tld_hosts)
-        # Below the suffix, which has a DNAME, no name server can have its name (RFC 6672 §2.4).
-        self.tree.delegate(SUFFIX, self.node_hosts[:DELEGATED], None if self.options.one_zone else NODES_ZONE)
-        if not self.options.one_zone:
-            self.tree.delegate(NODES_ZONE, self.node_hosts[:DELEGATED])
+        hosts = self.node_hosts[:DELEGATED]
+        if self.options.one_zone:
+            self.tree.delegate(SUFFIX, hosts)
+        else:  # the suffix's zone has its name servers in the other one, below its cuts
+            self.tree.delegate(NODES_ZONE, hosts)
+            self.tree.refer(SUFFIX, [f"ns{i}.l2.l1.l0.{NODES_ZONE}" for i in range(1, DELEGATED + 1)])
         for site in self.sites:
             self.tree.add_address(site, self.origin_host)
         self.tree.start()
@@ -152,6 +154,10 @@ class BrowseWorld:
             self.clients += [Client(client, self.resolvers[-1]) for client in clients]
         for server in self.resolvers:
             server.wait()
+
+    def proxied_name(self, site):
+        """Where the site's name below the suffix leads to."""
+        return f"{site}.http.l2.l1.l0.{SUFFIX if self.options.one_zone else NODES_ZONE}"
 
     def resolver_near(self, host):
         return min((h for _, h in self.resolver_hosts), key=lambda h: self.rtt_ms(host, h))

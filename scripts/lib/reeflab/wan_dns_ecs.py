@@ -2,7 +2,7 @@
 import re
 
 from .report import table
-from .wan_browse import SUFFIX, Client
+from .wan_browse import Client
 from .wan_near import Nearness, percent
 from .wan_tree import Unbound
 
@@ -13,11 +13,9 @@ SUBNET_BITS = 24
 
 def run(browse, options, progress):
     """(figures, problems)"""
-    region = list(browse.metros)[-1]
-    metros = browse.metros[region]
-    spare = {host.metro: host for host in browse.spare_hosts}
-    servers = {"ecs": Unbound(browse.world, spare[metros[0]], browse.tree, ecs=True),
-               "plain": Unbound(browse.world, spare[metros[-1]], browse.tree)}
+    region = browse.spare_hosts[0].region
+    servers = {"ecs": Unbound(browse.world, browse.spare_hosts[0], browse.tree, ecs=True),
+               "plain": Unbound(browse.world, browse.spare_hosts[1], browse.tree)}
     for server in servers.values():
         server.start(browse.sites[0])
     for server in servers.values():
@@ -41,7 +39,7 @@ def scopes(browse, clients):
     """What nodes say of a client's network: [{node, client, asked, source, scope, addresses}]."""
     nodes = {place.host.metro: place.host for place in browse.places}
     rows = []
-    name = f"{browse.sites[0]}.{SUFFIX}"
+    name = browse.proxied_name(browse.sites[0])
     for client in {c.metro: c for c in clients}.values():
         network = client.address.rsplit(".", 1)[0] + f".0/{SUBNET_BITS}"
         for node in (nodes[client.metro], browse.node_hosts[0]):

@@ -120,11 +120,15 @@ class Tree:
         self.tlds = {f"{chr(ord('a') + i)}.nic.{TLD}.": host for i, host in enumerate(tlds)}
         self.records = []
 
-    def delegate(self, zone, hosts, names_in=None):
-        """An insecure delegation of `zone` below the TLD to ns1, ns2, ... inside it (or inside `names_in`), with glue."""
+    def delegate(self, zone, hosts):
+        """An insecure delegation of `zone` below the TLD to ns1, ns2, ... inside it, with glue."""
+        self.refer(zone, [f"ns{i}.{zone}" for i in range(1, len(hosts) + 1)])
         for i, host in enumerate(hosts, 1):
-            name = f"ns{i}.{names_in or zone}."
-            self.records += [f"{zone}. {DELEGATION_TTL} IN NS {name}", f"{name} {DELEGATION_TTL} IN A {host.address}"]
+            self.records.append(f"ns{i}.{zone}. {DELEGATION_TTL} IN A {host.address}")
+
+    def refer(self, zone, names):
+        """The same to name servers whose names lie elsewhere, without glue."""
+        self.records += [f"{zone}. {DELEGATION_TTL} IN NS {name}." for name in names]
 
     def add_address(self, name, host, ttl=3600):
         self.records.append(f"{name}. {ttl} IN A {host.address}")
