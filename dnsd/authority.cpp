@@ -11,6 +11,7 @@ using Section = ResponseWriter::Section;
 
 // Where the cuts stand in "http.l2.l1.l0.<Z>", by level.
 constexpr std::array<std::size_t, dsht::kLevels> kCutInHttp = {11, 8, 5};
+constexpr std::size_t kOuterPlace = 2;
 constexpr std::size_t kApexInHttp = 14;
 constexpr std::size_t kRecordFixedBytes = 12;  // a pointer, type, class, TTL, RDLENGTH
 
@@ -40,7 +41,7 @@ struct Authority::Reply {
 Authority::Authority(Zone zone, AuthorityOptions options, Random random)
     : zone_(std::move(zone)), options_(std::move(options)), random_(random) {
   BASE_CHECK(options_.addresses_max >= 1 && options_.addresses_max <= Picked::kMax);
-  BASE_CHECK(options_.servers_max >= 1 && options_.servers_max <= 13);
+  BASE_CHECK(options_.servers_max >= 1 && options_.servers_max <= 10);
 }
 
 Authority::Told Authority::answer(const Query& query, const Given& given, ResponseWriter& writer) {
@@ -78,6 +79,8 @@ void Authority::answer_at(Reply& reply, const Zone::Located& at) {
       return answer_apex(reply, *at.apex);
     case Place::name_server:
       return add_name_server(reply, at.name_server);
+    case Place::near_server:
+      return add_near_server(reply, at.name_server);
     case Place::suffix:
       if (reply.query.qtype == type::kDname && zone_.redirect() == Redirect::dname) {
         return reply.need(reply.writer.add_raw(Section::answer, ResponseWriter::question(), type::kDname,
@@ -117,7 +120,7 @@ void Authority::answer_apex(Reply& reply, const Name& apex) {
     case type::kSoa:
       return add_soa(reply, Section::answer, apex, options.authority_ttl);
     case type::kNs:
-      return add_apex_servers(reply);
+      return add_apex_servers(reply, apex);
     case type::kDname:
       if (zone_.redirect() != Redirect::dname || !apex.equals(options.suffix)) break;
       return reply.need(reply.writer.add_raw(Section::answer, ResponseWriter::question(), type::kDname,
@@ -188,13 +191,14 @@ void Authority::answer_cut(Reply& reply, const Zone::Located& at) {
   if (itself && qtype == type::kSoa) {
     return add_soa(reply, Section::answer, zone_.cut(at.level), zone_.options().authority_ttl);
   }
-  if (qtype == type::kDs || at.level > highest_cut(reply.given.resolver)) return deny(reply, *at.encloser);
-  if (itself && qtype == type::kNs) {
-    if (add_cut_servers(reply, at.level, Section::answer, Glue::wanted) == 0) deny(reply, *at.encloser);
+  if (qtype == type::kDs) return deny(reply, *at.encloser);
+  if (at.level > highest_cut(reply.given.resolver)) return hide_cut(reply, *at.encloser);
+  if (itself && qtype == type::kNs && reply.query.recursion_desired) {
+    if (add_cut_servers(reply, at.level, Section::answer, Glue::wanted) == 0) hide_cut(reply, *at.encloser);
     return;
   }
   if (add_cut_servers(reply, at.level, Section::authority, Glue::needed) == 0) {
-    return deny(reply, *at.encloser);
+    return hide_cut(reply, *at.encloser);
   }
   reply.told.flags.authoritative = false;
 }
@@ -210,7 +214,7 @@ void Authority::answer_cut_server(Reply& reply, const Zone::Located& at) {
     return deny(reply, *at.encloser);
   }
   reply.need(reply.writer.add_address(Section::answer, ResponseWriter::question(),
-                                      seconds(zone_.options().glue_ttl), *at.address));
+                                      seconds(zone_.options().cut_ttl), *at.address));
 }
 
 // Those near the client first, as far as they are known; then our own cluster of its level; and where that
@@ -265,16 +269,16 @@ void Authority::add_https(Reply& reply, const NameRef& owner) {
 
 // The whole set, then as much glue as fits: glue may be left out without TC where the names can be asked
 // themselves (RFC 9471 is about referrals, and this is an answer).
-void Authority::add_apex_servers(Reply& reply) {
+void Authority::add_apex_servers(Reply& reply, const Name& apex) {
   const ZoneOptions& options = zone_.options();
-  const auto& names = zone_.name_servers();
+  const auto& names = zone_.servers_of(apex);
   std::array<std::size_t, 13> at{};
   for (std::size_t i = 0; i < names.size(); ++i) {
     at[i] = reply.writer.add_target(Section::answer, ResponseWriter::question(), type::kNs,
                                     seconds(options.authority_ttl), reply.writer.name(names[i]));
     reply.need(at[i] != 0);
   }
-  if (!reply.told.fits) return;
+  if (!reply.told.fits || !names.front().is_under(apex)) return;
   for (std::size_t i = 0; i < names.size(); ++i) {
     for (const bool v4 : {true, false}) {
       const auto& live = reply.given.view.pool(Service::dns, 0, v4).addresses();
@@ -294,33 +298,66 @@ void Authority::add_name_server(Reply& reply, std::size_t index) {
                                       seconds(zone_.options().address_ttl), live[index % live.size()]));
 }
 
+// The suffix's zone has its name servers here, without glue at its parent, so that every resolver finds near
+// ones by the cuts, and others when these are gone.
+void Authority::add_near_server(Reply& reply, std::size_t index) {
+  const Name& encloser = zone_.cut(dsht::kLevels - 1);
+  if (!wants_address(reply.query)) return deny(reply, encloser);
+  const bool v4 = reply.query.qtype == type::kA;
+  const Picked picked = pick_servers(reply, highest_cut(reply.given.resolver), false);
+  std::array<const IpAddress*, Picked::kMax> of_family;
+  std::size_t count = 0;
+  for (const IpAddress& address : picked) {
+    if (address.is_v4() == v4) of_family[count++] = &address;
+  }
+  if (count == 0) return deny(reply, encloser);
+  reply.need(reply.writer.add_address(Section::answer, ResponseWriter::question(),
+                                      seconds(zone_.options().address_ttl), *of_family[index % count]));
+}
+
 dsht::Level Authority::highest_cut(const Sight& resolver) {
   const bool knows_servers = resolver.nearby != nullptr && !resolver.nearby->servers.empty();
   return knows_servers ? dsht::kLevels - 1 : resolver.level;
 }
 
-// Half of an outer cut's servers are as near as we know any, and the others from everywhere in that cluster,
-// so that not all are gone when a town is.
-Picked Authority::pick_servers(const Reply& reply, dsht::Level level) {
+// Those near the resolver, as far as they are known; of an outer cut's servers half are from everywhere in
+// that cluster. `outer` are one of each cluster further out, so that a resolver whose near servers are all
+// gone has somebody left to ask; third in the order, since no more than three may fit.
+Picked Authority::pick_servers(const Reply& reply, dsht::Level level, bool outer) {
   const auto& [resolver_level, nearby] = reply.given.resolver;
   const View& view = reply.given.view;
   const std::size_t most = options_.servers_max;
-  const std::size_t near_ones = level == dsht::kLevels - 1 ? most : (most + 1) / 2;
-  Picked out;
+  Picked near;
   if (nearby != nullptr) {
     for (const IpAddress& address : nearby->servers) {
-      if (out.size() == near_ones) break;
-      out.add(address);
+      if (near.size() == most) break;
+      near.add(address);
     }
   }
-  if (resolver_level < level) return out;
   for (const bool v4 : {true, false}) {  // of IPv6 half as many on top
     const std::size_t more = v4 ? 0 : most / 2;
-    if (resolver_level > level) {
-      view.pool(Service::dns, resolver_level, v4).draw(near_ones + more, random_, out);
-    }
-    view.pool(Service::dns, level, v4).draw(most + more, random_, out);
+    const std::size_t near_ones = level == dsht::kLevels - 1 ? most : (most + 1) / 2;
+    if (resolver_level > level)
+      view.pool(Service::dns, resolver_level, v4).draw(near_ones + more, random_, near);
+    if (resolver_level >= level) view.pool(Service::dns, level, v4).draw(most + more, random_, near);
   }
+  if (!outer) return near;
+  Picked out;
+  std::size_t taken = 0;
+  for (const IpAddress* one = near.begin(); one != near.end() && out.size() < kOuterPlace; ++one) {
+    out.add(*one);
+    ++taken;
+  }
+  if (resolver_level < level) {  // those near it were hints: of the others we know only ourselves
+    for (const IpAddress& own : view.own()) out.add(own);
+  }
+  for (int l = level - 1; l >= 0; --l) {
+    const auto& inner = view.pool(Service::dns, static_cast<dsht::Level>(l + 1), true);
+    const auto& pool = view.pool(Service::dns, static_cast<dsht::Level>(l), true);
+    if (pool.addresses().size() > inner.addresses().size()) pool.draw_beyond(inner, random_, out);
+  }
+  for (const IpAddress* one = near.begin() + taken; one != near.end() && out.size() < most + 2; ++one)
+    out.add(*one);
   return out;
 }
 
@@ -328,7 +365,13 @@ Picked Authority::pick_servers(const Reply& reply, dsht::Level level) {
 // number added.
 std::size_t Authority::add_cut_servers(Reply& reply, dsht::Level level, Section section, Glue glue) {
   const ZoneOptions& options = zone_.options();
-  const Picked picked = pick_servers(reply, level);
+  // Resolvers that look for delegations by A, as unbound does, choose among all servers that are not much
+  // slower than the best, so that one further out would get its share of all queries: these learn near ones
+  // only, and for as short a time as addresses. Those that look by NS, as bind9 and knot-resolver do, prefer
+  // the fastest: these keep one further out at hand, and the set for long.
+  const bool blind = level == dsht::kLevels - 1 && reply.query.qtype != type::kNs && glue == Glue::needed;
+  const std::uint32_t ttl = seconds(blind ? options.near_address_ttl : options.cut_ttl);
+  const Picked picked = pick_servers(reply, level, !blind);
   const std::size_t cut_at = reply.cut_at[level];
   struct Chosen {
     const IpAddress* address;
@@ -352,14 +395,13 @@ std::size_t Authority::add_cut_servers(Reply& reply, dsht::Level level, Section 
   }
   for (Chosen& one : std::span(chosen).first(count)) {
     const ServerLabel label(*one.address);
-    one.name_at =
-        reply.writer.add_target(section, ResponseWriter::at(cut_at), type::kNs, seconds(options.cut_ttl),
-                                {label.wire(), {}, static_cast<std::uint16_t>(cut_at)});
+    one.name_at = reply.writer.add_target(section, ResponseWriter::at(cut_at), type::kNs, ttl,
+                                          {label.wire(), {}, static_cast<std::uint16_t>(cut_at)});
     BASE_CHECK(one.name_at != 0);
   }
   for (const Chosen& one : std::span(chosen).first(count)) {
-    BASE_CHECK(reply.writer.add_address(Section::additional, ResponseWriter::at(one.name_at),
-                                        seconds(options.glue_ttl), *one.address));
+    BASE_CHECK(
+        reply.writer.add_address(Section::additional, ResponseWriter::at(one.name_at), ttl, *one.address));
   }
   return count;
 }
@@ -372,6 +414,12 @@ void Authority::add_soa(Reply& reply, Section section, const Name& owner, std::c
                            {writer.name(zone_.mname()), writer.name(zone_.rname()), reply.given.view.serial(),
                             seconds(options.refresh), seconds(options.retry), seconds(options.expire),
                             seconds(options.negative_ttl)}));
+}
+
+// For this client the cut is an empty name, for as long as it takes to find out more about it.
+void Authority::hide_cut(Reply& reply, const Name& encloser) {
+  const ZoneOptions& options = zone_.options();
+  add_soa(reply, Section::authority, encloser, std::min(options.cut_negative_ttl, options.negative_ttl));
 }
 
 // NODATA or NXDOMAIN: the SOA in the authority section, its TTL the one of the denial (RFC 2308 §3). Its

@@ -20,7 +20,7 @@ namespace reef::dnsd {
 
 struct AuthorityOptions {
   std::size_t addresses_max = 4;  // A or AAAA records in an answer, 1 to 16
-  std::size_t servers_max = 4;    // name servers of a cut, 1 to 13
+  std::size_t servers_max = 4;    // name servers of a cut, 1 to 10
   // Addresses that are not globally routable and that names of name servers may still say: of test networks.
   std::vector<IpPrefix> also_public;
 };
@@ -67,14 +67,16 @@ class Authority {
   void add_addresses(Reply& reply, const NameRef& owner, bool v4);
   void add_https(Reply& reply, const NameRef& owner);
   void add_name_server(Reply& reply, std::size_t index);
-  void add_apex_servers(Reply& reply);
+  void add_near_server(Reply& reply, std::size_t index);
+  void add_apex_servers(Reply& reply, const Name& apex);
   enum class Glue : bool { wanted, needed };
   std::size_t add_cut_servers(Reply& reply, dsht::Level level, ResponseWriter::Section section, Glue glue);
   void add_soa(Reply& reply, ResponseWriter::Section section, const Name& owner, std::chrono::seconds ttl);
+  void hide_cut(Reply& reply, const Name& encloser);
   void deny(Reply& reply, const Name& encloser, Rcode rcode = Rcode::noerror);
 
   Picked pick_proxies(const Reply& reply, bool v4, bool& near);
-  Picked pick_servers(const Reply& reply, dsht::Level level);
+  Picked pick_servers(const Reply& reply, dsht::Level level, bool outer);
   [[nodiscard]] static dsht::Level highest_cut(const Sight& resolver);
 
   Zone zone_;

@@ -157,6 +157,7 @@ Result<Name> place(const Zone& zone, const Record& record) {
     case Place::cut:
     case Place::cut_probe:
     case Place::cut_server:
+    case Place::near_server:
       return refuse("the server makes this name itself");
     case Place::apex:
     case Place::suffix:

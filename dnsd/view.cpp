@@ -65,6 +65,17 @@ void Pool::draw(std::size_t until, Random& random, Picked& to) const {
   for (std::size_t i = 0; i < addresses_.size() && to.size() < until; ++i) to.add(addresses_[i]);
 }
 
+void Pool::draw_beyond(const Pool& inner, Random& random, Picked& to) const {
+  if (empty()) return;
+  const std::size_t first = random.below(addresses_.size());
+  for (std::size_t i = 0; i < addresses_.size(); ++i) {
+    const IpAddress& address = addresses_[(first + i) % addresses_.size()];
+    const auto& theirs = inner.addresses_;
+    if (std::find(theirs.begin(), theirs.end(), address) != theirs.end()) continue;
+    if (to.add(address)) return;
+  }
+}
+
 View::View(std::vector<Candidate> candidates, std::vector<IpAddress> own, std::uint32_t serial)
     : candidates_(std::move(candidates)), own_(std::move(own)), serial_(serial) {
   std::erase_if(candidates_, [](const Candidate& c) { return c.address.is_unspecified(); });

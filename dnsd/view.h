@@ -49,6 +49,9 @@ class Pool {
   // Draws by share without repetition until `to` has `until` addresses or all of ours.
   void draw(std::size_t until, Random& random, Picked& to) const;
 
+  // One that `inner` does not have, if there is any.
+  void draw_beyond(const Pool& inner, Random& random, Picked& to) const;
+
   [[nodiscard]] const std::vector<IpAddress>& addresses() const { return addresses_; }  // as added
   [[nodiscard]] bool empty() const { return addresses_.empty(); }
 

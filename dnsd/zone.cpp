@@ -31,7 +31,7 @@ Result<Zone> Zone::make(ZoneOptions options) {
   }
   for (const auto time :
        {options.address_ttl, options.near_address_ttl, options.authority_ttl, options.cut_ttl,
-        options.glue_ttl, options.negative_ttl, options.refresh, options.retry, options.expire}) {
+        options.cut_negative_ttl, options.negative_ttl, options.refresh, options.retry, options.expire}) {
     if (time < time.zero() || time > kTtlMax) return fail(invalid("a TTL is 0 to 2147483647 s"));
   }
   if (!options.nodes_zone) options.nodes_zone = options.zone;
@@ -67,6 +67,11 @@ Result<> Zone::make_names() {
   auto http = below("http", *above);
   if (!http) return fail(http.error());
   http_ = *http;
+  for (int i = 1; i <= options_.name_servers; ++i) {
+    auto name = below("ns" + std::to_string(i), *above);
+    if (!name) return fail(name.error());
+    near_servers_.push_back(*name);
+  }
   return {};
 }
 
@@ -87,6 +92,11 @@ Result<> Zone::choose_redirect() {
   }
   redirect_ = suffix.equals(nodes) ? Redirect::cname : Redirect::dname;
   return {};
+}
+
+const std::vector<Name>& Zone::servers_of(const Name& apex) const {
+  const bool elsewhere = options_.levels && !apex.equals(nodes_apex());
+  return elsewhere ? near_servers_ : name_servers_;
 }
 
 Zone::Located Zone::locate(const Name& qname) const {
@@ -139,6 +149,11 @@ Zone::Located Zone::locate_below_cuts(const Name& qname) const {
       out.encloser = level == 0 ? &nodes_apex() : &cuts_[level - 1];
     } else if ((out.address = ServerLabel::parse(label))) {
       out.place = Place::cut_server;
+    }
+    for (std::size_t i = 0; i < near_servers_.size() && out.place == Place::missing; ++i) {
+      if (!qname.equals(near_servers_[i])) continue;
+      out.place = Place::near_server;
+      out.name_server = i;
     }
   }
   return out;

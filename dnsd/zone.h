@@ -29,8 +29,8 @@ struct ZoneOptions {
   std::chrono::seconds address_ttl{60};       // A and AAAA: how long a dead node stays in caches
   std::chrono::seconds near_address_ttl{30};  // the same, of proxies near the client
   std::chrono::seconds authority_ttl{3600};   // SOA, NS of the apexes, DNAME and CNAME
-  std::chrono::seconds cut_ttl{3600};         // NS of the cuts
-  std::chrono::seconds glue_ttl{3600};        // addresses of the cuts' name servers
+  std::chrono::seconds cut_ttl{3600};         // NS of the cuts and their addresses
+  std::chrono::seconds cut_negative_ttl{15};  // that a cut is no place for a resolver (negative_ttl at most)
   std::chrono::seconds negative_ttl{60};      // NODATA and NXDOMAIN: SOA MINIMUM (RFC 2308 §4)
   std::chrono::seconds refresh{3600}, retry{600}, expire{86400};  // SOA, for whoever transfers by other means
 };
@@ -45,6 +45,7 @@ enum class Place : std::uint8_t {
   cut,          // l0.<Z> and the two below it
   cut_probe,    // _.<cut>: what bind9 asks to find a delegation
   cut_server,   // n-<address>.<cut>
+  near_server,  // ns1 … nsN below the deepest cut: the name servers of the suffix's zone
   empty_non_terminal,  // exists because a name below it does (RFC 8020, RFC 4592 §2.2.2)
   missing,             // NXDOMAIN
 };
@@ -61,7 +62,7 @@ class Zone {
     const Name* apex = nullptr;  // of the zone that it is in; nullptr: outside
     const Name* encloser =
         nullptr;                  // the deepest apex or cut strictly above a cut, else at or above the name
-    std::size_t name_server = 0;  // 0-based, where place is name_server
+    std::size_t name_server = 0;  // 0-based, where place is name_server or near_server
     dsht::Level level = 0;        // of the cut, in cut, cut_probe and cut_server
     std::optional<IpAddress> address{};  // that a cut_server's name says
   };
@@ -75,6 +76,8 @@ class Zone {
   [[nodiscard]] const Name& cut(dsht::Level level) const { return cuts_[level]; }
   [[nodiscard]] const Name& http() const { return http_; }  // where names below the suffix lead
   [[nodiscard]] const std::vector<Name>& name_servers() const { return name_servers_; }
+  // Of one of the two apexes. With two zones the suffix's has its servers below the deepest cut of the other.
+  [[nodiscard]] const std::vector<Name>& servers_of(const Name& apex) const;
   [[nodiscard]] const Name& mname() const { return *options_.mname; }
   [[nodiscard]] const Name& rname() const { return *options_.rname; }
 
@@ -86,7 +89,7 @@ class Zone {
 
   ZoneOptions options_;
   Redirect redirect_ = Redirect::none;
-  std::vector<Name> name_servers_;
+  std::vector<Name> name_servers_, near_servers_;
   std::array<Name, dsht::kLevels> cuts_;
   Name http_;  // without levels: the suffix
 };

@@ -17,7 +17,7 @@ namespace {
 
 struct Arguments {
   std::string zone = "reef.example", suffix, nodes_zone;
-  std::vector<std::string> listen, nodes, verdicts, records, also_public;
+  std::vector<std::string> listen, nodes, own, verdicts, records, also_public;
   std::map<std::string, int> ttls;  // seconds
   int https_port = 0;
   bool flat = false;
@@ -88,8 +88,9 @@ dnsd::Options options_from(const Arguments& arguments) {
   zone.levels = !arguments.flat;
   zone.https_port = static_cast<std::uint16_t>(arguments.https_port);
   const std::map<std::string, std::chrono::seconds*> ttls = {
-      {"address", &zone.address_ttl}, {"near", &zone.near_address_ttl}, {"authority", &zone.authority_ttl},
-      {"cut", &zone.cut_ttl},         {"glue", &zone.glue_ttl},         {"negative", &zone.negative_ttl}};
+      {"address", &zone.address_ttl},           {"near", &zone.near_address_ttl},
+      {"authority", &zone.authority_ttl},       {"cut", &zone.cut_ttl},
+      {"cut-negative", &zone.cut_negative_ttl}, {"negative", &zone.negative_ttl}};
   for (const auto& [name, seconds] : arguments.ttls) {
     if (!ttls.contains(name)) end("no TTL is called " + name);
     *ttls.at(name) = std::chrono::seconds(seconds);
@@ -118,17 +119,22 @@ int main(int argc, char** argv) {
   app.add_flag("--flat", arguments.flat, "no cuts");
   app.add_option("--listen", arguments.listen)->required();
   app.add_option("--node", arguments.nodes, "ADDRESS[/LEVEL[/RTT_MS]]")->required();
+  app.add_option("--own", arguments.own, "ADDRESS that the server itself has");
   app.add_option("--verdict", arguments.verdicts, "PREFIX=LEVEL[,proxy:ADDRESS...][,server:ADDRESS...]");
   app.add_option("--record", arguments.records, "NAME [TTL] TYPE VALUE");
   app.add_option("--also-public", arguments.also_public, "PREFIX");
-  app.add_option("--ttl", arguments.ttls, "NAME SECONDS: address, near, authority, cut, glue, negative");
+  app.add_option("--ttl", arguments.ttls,
+                 "NAME SECONDS: address, near, authority, cut, cut-negative, negative");
   app.add_option("--https-port", arguments.https_port);
   CLI11_PARSE(app, argc, argv);
   std::vector<dnsd::Candidate> nodes;
   for (const std::string& node : arguments.nodes) nodes.push_back(candidate(node));
 
+  std::vector<IpAddress> own;
+  for (const std::string& address : arguments.own) own.push_back(must(IpAddress::parse(address)));
+
   EventLoop loop;
-  const auto view = std::make_shared<dnsd::View>(std::move(nodes), std::vector<IpAddress>{}, 1);
+  const auto view = std::make_shared<dnsd::View>(std::move(nodes), std::move(own), 1);
   const auto server = must(dnsd::Server::start(loop, options_from(arguments), view));
   for (const std::string& text : arguments.verdicts) {
     const auto [network, found] = verdict(text, loop.now());
