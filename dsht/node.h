@@ -104,7 +104,7 @@ struct LevelVerdict {
 
 // What find_nodes() looks for.
 struct FindNodes {
-  // Where the target is, as keys of the hint domain, the most specific first; 16 count. None: strangers of
+  // Where the target is, as keys of the hint domain, the most specific first; 24 count. None: strangers of
   // our own cluster of `level` are looked for, by a random walk among its members.
   std::vector<Key> hints;
   // Asked besides, as though the first hint had named them: those whose word is wanted anew. 64 in all.
@@ -206,7 +206,7 @@ class Node {
   // whether it lives before it is named. Ends with NodesFound, within the budget.
   WalkId find_nodes(TimePoint now, FindNodes what, Duration budget);
 
-  static constexpr std::size_t kHintsMax = 16;  // of somebody: each is one more walk, all at once
+  static constexpr std::size_t kHintsMax = 24;  // of somebody: each is one more walk, all at once
   // Where we are, as keys of the hint domain (dsht/hints.h): we are put under them, in place of those given
   // before, and whoever stands there already may be near. The first kHintsMax count: give the most specific
   // first.

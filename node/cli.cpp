@@ -238,8 +238,7 @@ int print_trace(const CliOptions& options, const std::string& host) {
     fmt::print("{}: {}, {} ms, {} probe(s)\n", answer["target"].get<std::string>(),
                answer["end"].get<std::string>(), milliseconds(answer["took_ms"]), answer["probes"].dump());
     if (!answer["hints"].empty()) fmt::print("hints, nearest to it first:\n");
-    for (const Json& hint : answer["hints"])
-      fmt::print("  {}  {} hop(s) before it\n", hint["name"].get<std::string>(), hint["hops"].dump());
+    for (const Json& hint : answer["hints"]) fmt::print("  {}\n", hint["name"].get<std::string>());
   });
 }
 
@@ -325,9 +324,10 @@ void print_verdict(const Json& answer) {
   std::vector<std::vector<std::string>> rows;
   for (const Json& near : verdict["near"]) {
     rows.push_back({near["address"].get<std::string>(), near["id"].get<std::string>().substr(0, 12),
-                    yes_or_no(near["live"]), yes_or_no(near["proxy"]), yes_or_no(near["dns"])});
+                    near["rank"].dump(), yes_or_no(near["live"]), yes_or_no(near["proxy"]),
+                    yes_or_no(near["dns"])});
   }
-  if (!rows.empty()) print_table({"near it", "id", "live", "proxy", "dns"}, "<<<<<", rows);
+  if (!rows.empty()) print_table({"near it", "id", "rank", "live", "proxy", "dns"}, "<<><<<", rows);
 }
 
 void print_explanation(const Json& answer) {

@@ -28,6 +28,8 @@ constexpr std::uint64_t kBusyPercent = 80;
 constexpr Duration kBusyFor = seconds(10);
 // Of whom the hints choose whom to trace.
 constexpr std::size_t kHintContactsMax = 256;
+// Of the hints that the index takes.
+constexpr std::size_t kPlainHintsMax = 16;
 // A name that did not resolve, or a seed that has moved.
 constexpr int kFindSeedsEvery = 10;
 
@@ -286,7 +288,10 @@ void Daemon::refresh_hints() {
   const auto names = hints_.changed_names(own_addresses());
   if (!names) return;
   std::vector<Key> keys;
-  for (const std::string& name : *names) keys.push_back(dsht_->key(dsht::KeyDomain::hint, name));
+  // Room is left for the names that lead clients.
+  const std::size_t plain = std::min(names->size(), kPlainHintsMax);
+  for (std::size_t i = 0; i < plain; ++i) keys.push_back(dsht_->key(dsht::KeyDomain::hint, (*names)[i]));
+  for (const std::string& name : hints_.near_names()) keys.push_back(dsht_->key(dsht::KeyDomain::hint, name));
   dsht_->set_hints(std::move(keys));
   log::info("node", "event=hints names={}", fmt::join(*names, ","));
 }
@@ -305,8 +310,10 @@ void Daemon::turn_guide() {
     const proxy::Stats& stats = worker->proxy->stats();
     visits += (has_outside ? stats.visits_outside : stats.visits).value();
   }
+  std::vector<std::string> hints = hints_.names();
+  hints.insert(hints.end(), hints_.near_names().begin(), hints_.near_names().end());
   guide_->turn({.own = own,
-                .hints = hints_.names(),
+                .hints = std::move(hints),
                 .visits = visits,
                 .is_draining = draining_,
                 .is_busy = is_busy()});

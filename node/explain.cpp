@@ -45,10 +45,12 @@ Bytes query_for(const Question& question) {
   return query;
 }
 
-Json near_json(const dsht::Contact& contact, const Guide& guide) {
+Json near_json(const NearNode& node, const Guide& guide) {
+  const dsht::Contact& contact = node.contact;
   const dsht::Services reached = guide.reached(contact);
   return {{"id", to_string(contact.id)},
           {"address", to_string(contact.rpc.address)},
+          {"rank", node.rank},
           {"live", guide.is_self(contact) || guide.is_live(contact)},
           {"proxy", guide.is_self(contact) || (reached & dsht::kServiceProxy) != 0},
           {"dns", guide.is_self(contact) || (reached & dsht::kServiceDns) != 0}};
@@ -58,10 +60,10 @@ Json verdict_json(const StoredVerdict& stored, const Guide& guide) {
   const auto age =
       std::chrono::duration_cast<std::chrono::seconds>(system_wall_time() - stored.measured).count();
   Json near = Json::array(), route = Json::array();
-  for (const dsht::Contact& contact : stored.finding.near) near.push_back(near_json(contact, guide));
+  for (const NearNode& node : stored.finding.near) near.push_back(near_json(node, guide));
   if (stored.finding.route) {
     for (const dsht::RouteName& name : *stored.finding.route)
-      route.push_back({{"name", name.name}, {"hops", name.hops}});
+      route.push_back({{"name", name.name}, {"rank", name.rank}});
   }
   return {{"level", stored.finding.level},
           {"source", to_string(stored.finding.source)},

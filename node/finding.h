@@ -14,6 +14,13 @@ namespace reef::node {
 enum class FindingSource : std::uint8_t { none, route, prefix, rtt };
 [[nodiscard]] const char* to_string(FindingSource source);
 
+// A node near a client network.
+struct NearNode {
+  dsht::Contact contact;
+  int rank = 0;  // of the hint that named it (dsht::RouteName); 0: it is in the client's own network
+  bool operator==(const NearNode&) const = default;
+};
+
 struct Finding {
   dsht::Level level = 0;  // of us: 2 below 20 ms, 1 below 60 ms
   FindingSource source = FindingSource::none;
@@ -21,7 +28,7 @@ struct Finding {
   // The routers next to it, as a trace showed them; nullopt: none was made. They are where to look for nodes
   // near it without probing it again.
   std::optional<std::vector<dsht::RouteName>> route;
-  std::vector<dsht::Contact> near;  // nodes near it, the nearest first; all of them answered us
+  std::vector<NearNode> near;  // the nearest first: by rank, then by what their round trips say
 
   bool operator==(const Finding&) const = default;
 };

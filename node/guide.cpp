@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <array>
+#include <span>
+#include <utility>
 
 #include "base/io/log.h"
 
@@ -11,6 +13,7 @@ namespace {
 constexpr Duration kPingBudget = std::chrono::milliseconds(2500);
 constexpr std::size_t kWritesMax = 1024;  // in one batch
 constexpr double kBusyWeight = 0.1;
+constexpr std::size_t kNearEnough = 2;  // addresses: when one does not answer, there is another
 
 dnsd::Source source_of(FindingSource source) {
   switch (source) {
@@ -32,6 +35,12 @@ IpAddress host_in(const dnsd::Prefix& client, const IpAddress& target) {
   std::array<std::uint8_t, 16> bytes = target.bytes();
   bytes.back() |= 1;
   return IpAddress::v6(bytes);
+}
+
+std::vector<dsht::Contact> contacts_of(const Finding& finding) {
+  std::vector<dsht::Contact> out;
+  for (const NearNode& node : finding.near) out.push_back(node.contact);
+  return out;
 }
 
 void add_once(std::vector<IpAddress>& to, const IpAddress& address) {
@@ -158,7 +167,7 @@ void Guide::want(const dnsd::Prefix& client, const IpAddress& asked) {
     Active& active = active_[client];
     active.stored = *stored;
     active.wanted_at = now;
-    live_.name(now, stored->finding.near);
+    live_.name(now, contacts_of(stored->finding));
     auto told = std::make_shared<Told>();
     tell_one(client, active, *told);
     tell_(std::move(told));
@@ -251,7 +260,7 @@ void Guide::carry_out(Locator::Located& located) {
   Active& active = active_[located.client];
   active.stored = stored;
   active.wanted_at = now;
-  live_.name(now, stored.finding.near);
+  live_.name(now, contacts_of(stored.finding));
   if (located.is_final) {
     active.looked_at = now;
     verdicts_.put(located.client, stored);
@@ -276,18 +285,22 @@ std::shared_ptr<const dnsd::Verdict> Guide::verdict_of(const StoredVerdict& stor
   out->source = source_of(stored.finding.source);
   out->rtt = stored.finding.rtt;
   out->made = out->verified = loop_.now();
-  for (const dsht::Contact& contact : stored.finding.near) {
-    if (is_self(contact)) {
-      for (const IpAddress& own : now_.own) {
-        if (is_shown()) add_once(out->proxies, own);
-        if (!now_.is_draining) add_once(out->servers, own);
-      }
-      continue;
-    }
-    if (!is_live(contact)) continue;
-    const dsht::Services services = usable(contact);
-    if ((services & dsht::kServiceProxy) != 0) add_once(out->proxies, contact.rpc.address);
-    if ((services & dsht::kServiceDns) != 0) add_once(out->servers, contact.rpc.address);
+  // The nearest only; further ones where there are not two of them.
+  int proxy_rank = 0, server_rank = 0;
+  const auto add = [](std::vector<IpAddress>& to, int& last_rank, const NearNode& node,
+                      std::span<const IpAddress> addresses) {
+    if (to.size() >= kNearEnough && node.rank > last_rank) return;
+    last_rank = node.rank;
+    for (const IpAddress& address : addresses) add_once(to, address);
+  };
+  for (const NearNode& node : stored.finding.near) {
+    const bool own = is_self(node.contact);
+    if (!own && !is_live(node.contact)) continue;
+    const dsht::Services services = own ? this->services() : usable(node.contact);
+    const std::span<const IpAddress> addresses =
+        own ? std::span(std::as_const(now_.own)) : std::span(&node.contact.rpc.address, 1);
+    if ((services & dsht::kServiceProxy) != 0) add(out->proxies, proxy_rank, node, addresses);
+    if ((services & dsht::kServiceDns) != 0) add(out->servers, server_rank, node, addresses);
   }
   return out;
 }

@@ -86,8 +86,10 @@ std::optional<std::vector<std::string>> HintKeeper::changed_names(std::span<cons
   if (!options_.enabled) return std::nullopt;
   const std::vector<probe::TraceResult> traces(results_.begin(), results_.end());
   std::vector<std::string> names = dsht::hint_names(own, traces, options_.hints);
-  if (names == names_) return std::nullopt;
+  std::vector<std::string> near = dsht::near_names(traces, options_.hints);
+  if (names == names_ && near == near_names_) return std::nullopt;
   names_ = std::move(names);
+  near_names_ = std::move(near);
   return names_;
 }
 

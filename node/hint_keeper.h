@@ -42,6 +42,8 @@ class HintKeeper {
   // addresses.
   [[nodiscard]] std::optional<std::vector<std::string>> changed_names(std::span<const IpAddress> own);
   [[nodiscard]] const std::vector<std::string>& names() const { return names_; }
+  // Those of routers near us, beside them (dsht::near_names()); as they were at that call.
+  [[nodiscard]] const std::vector<std::string>& near_names() const { return near_names_; }
 
  private:
   [[nodiscard]] std::optional<IpAddress> choose(std::span<const dsht::Neighbour> contacts);
@@ -54,7 +56,7 @@ class HintKeeper {
   std::size_t attempts_left_ = 0;  // of this round
   std::deque<IpAddress> targets_;  // the latest, of this and the last round
   std::deque<probe::TraceResult> results_;  // the latest usable ones: what counts
-  std::vector<std::string> names_;
+  std::vector<std::string> names_, near_names_;
 };
 
 }  // namespace reef::node

@@ -48,12 +48,16 @@ void Locator::start(Asked asked) {
   if (inquiry.asked.known) {
     inquiry.is_refresh = true;
     inquiry.finding = std::move(*inquiry.asked.known);
+    // Routers under which nobody stood were the wrong ones, perhaps because some did not answer.
+    if (inquiry.finding.near.empty()) inquiry.finding.route.reset();
     inquiry.finding.near.clear();
     if (const auto& route = inquiry.finding.route) {
       names.insert(names.end(), route->begin(), route->end());
       inquiry.by_route = true;
     }
-  } else {
+  }
+  // What was far may have been measured at a bad moment: the least round trip counts.
+  if (inquiry.finding.level + 1 < dsht::kLevels) {
     inquiry.pinging = true;
     counters_.pings.add();
     actions_.emplace_back(Ping{id, target});
@@ -76,12 +80,17 @@ void Locator::on_ping(Id id, std::optional<Duration> rtt) {
   Inquiry& inquiry = found->second;
   inquiry.pinging = false;
   if (rtt) {
-    inquiry.finding.source = FindingSource::rtt;
-    inquiry.finding.rtt = rtt;
-    inquiry.finding.level = level_within(*rtt);
+    note_rtt(inquiry.finding, *rtt);
     if (inquiry.searching) tell(inquiry, false);
   }
   go_on(id, inquiry);
+}
+
+void Locator::note_rtt(Finding& finding, Duration rtt) const {
+  if (finding.source == FindingSource::rtt) rtt = std::min(rtt, finding.rtt.value_or(rtt));
+  finding.source = FindingSource::rtt;
+  finding.rtt = rtt;
+  finding.level = level_within(rtt);
 }
 
 void Locator::on_found(Id id, const dsht::NodesNear& found) {
@@ -95,21 +104,24 @@ void Locator::on_found(Id id, const dsht::NodesNear& found) {
 // Nearest first: under the most specific hint, then those whose distance from us is most like the client's.
 void Locator::take_near(Inquiry& inquiry, const dsht::NodesNear& found) {
   struct Ranked {
-    int hops;
+    int rank;
     Duration unlike;
     dsht::Contact contact;
     std::optional<Duration> rtt;
   };
   std::vector<Ranked> ranked;
-  const auto& measured =
-      inquiry.finding.source == FindingSource::rtt ? inquiry.finding.rtt : std::optional<Duration>();
+  // Where only the last router's distance is known, the client itself may be as much further.
+  const Finding& so_far = inquiry.finding;
+  const bool is_measured = so_far.source == FindingSource::rtt;
+  const bool is_bounded = so_far.source == FindingSource::route && so_far.rtt;
+  const Duration limit = options_.near_within * (is_bounded ? 2 : 1);
   const auto add = [&](std::size_t name, const dsht::Contact& contact, std::optional<Duration> rtt) {
     if (name >= inquiry.names.size()) return;
     Duration unlike{};
-    if (measured) unlike = rtt ? std::chrono::abs(*rtt - *measured) : 3 * options_.near_within;
+    if (is_measured || is_bounded) unlike = rtt ? std::chrono::abs(*rtt - *so_far.rtt) : limit;
     // By the triangle inequality it is at least so far from the client: not near it, whatever the hint says.
-    if (unlike > 3 * options_.near_within) return;
-    ranked.push_back({inquiry.names[name].hops, unlike, contact, rtt});
+    if (unlike > limit) return;
+    ranked.push_back({inquiry.names[name].rank, unlike, contact, rtt});
   };
   for (std::size_t i = 0; i < found.nodes.size(); ++i)
     add(found.named_by[i], found.nodes[i].contact, found.nodes[i].rtt);
@@ -121,7 +133,7 @@ void Locator::take_near(Inquiry& inquiry, const dsht::NodesNear& found) {
       add(static_cast<std::size_t>(own - inquiry.names.begin()), *self_, Duration::zero());
   }
   std::stable_sort(ranked.begin(), ranked.end(), [](const Ranked& a, const Ranked& b) {
-    return std::tie(a.hops, a.unlike) < std::tie(b.hops, b.unlike);
+    return std::tie(a.rank, a.unlike) < std::tie(b.rank, b.unlike);
   });
   Finding& finding = inquiry.finding;
   const FindingSource source = inquiry.by_route ? FindingSource::route : FindingSource::prefix;
@@ -133,7 +145,7 @@ void Locator::take_near(Inquiry& inquiry, const dsht::NodesNear& found) {
     finding.level = level_within(*finding.rtt);
   }
   for (const Ranked& r : ranked) {
-    if (finding.near.size() < options_.near_max) finding.near.push_back(r.contact);
+    if (finding.near.size() < options_.near_max) finding.near.push_back({r.contact, r.rank});
   }
 }
 
@@ -155,10 +167,15 @@ void Locator::on_trace(Id id, const probe::TraceResult& trace) {
       trace.end == probe::TraceEnd::failed) {
     return end(id);
   }
-  if (!trace.hops.empty() && trace.hops.back().address && finding.source != FindingSource::rtt) {
-    finding.source = trace.end == probe::TraceEnd::reached ? FindingSource::rtt : FindingSource::route;
-    finding.rtt = trace.hops.back().rtt;
-    finding.level = level_within(*finding.rtt);
+  if (!trace.hops.empty() && trace.hops.back().address) {
+    const Duration rtt = trace.hops.back().rtt;
+    if (trace.end == probe::TraceEnd::reached) {
+      note_rtt(finding, rtt);
+    } else if (finding.source != FindingSource::rtt) {
+      finding.source = FindingSource::route;
+      finding.rtt = rtt;
+      finding.level = level_within(rtt);
+    }
     tell(inquiry, false);
   }
   auto names = dsht::route_names(trace, options_.hints, options_.near_within);

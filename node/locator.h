@@ -35,7 +35,7 @@ struct LocatorOptions {
   // Round trips below these are level 1 and level 2.
   Duration threshold_1 = std::chrono::milliseconds(60);
   Duration threshold_2 = std::chrono::milliseconds(20);
-  // Routers further from the client than this are not next to it; a node three times as far is not near it.
+  // Routers and nodes that must be further from the client than this are not near it.
   Duration near_within = std::chrono::milliseconds(20);
   std::size_t running_max = 32;   // inquiries at once
   std::size_t waiting_max = 256;  // that wait for their turn; more are forgotten (the next query asks again)
@@ -83,8 +83,8 @@ class Locator {
 
   // Somebody in `client` asked; `target`, an address in or for it, may be probed. One inquiry a prefix runs
   // or waits at a time.
-  // `known`: an earlier finding whose measurements still hold. Then only the nodes near it are looked for
-  // again, and it is traced only where that was not done.
+  // `known`: an earlier finding whose measurements still hold. Then the nodes near it are looked for again;
+  // it is pinged again only where it seemed far, and traced only where no trace had shown anybody.
   void request(const IpPrefix& client, const IpAddress& target,
                const std::optional<Finding>& known = std::nullopt);
 
@@ -124,6 +124,8 @@ class Locator {
   void go_on(Id id, Inquiry& inquiry);
   void tell(Inquiry& inquiry, bool is_final);
   void end(Id id);
+  // The least one measured counts.
+  void note_rtt(Finding& finding, Duration rtt) const;
   [[nodiscard]] dsht::Level level_within(Duration rtt) const;
 
   const LocatorOptions options_;

@@ -147,7 +147,7 @@ std::string trace_json(const IpAddress& target, const probe::TraceResult& trace,
                     {"inferred", hop.inferred}});
   }
   Json names = Json::array();
-  for (const dsht::RouteName& hint : hints) names.push_back({{"name", hint.name}, {"hops", hint.hops}});
+  for (const dsht::RouteName& hint : hints) names.push_back({{"name", hint.name}, {"rank", hint.rank}});
   return text_of(Json{{"target", to_string(target)},
                       {"hops", std::move(hops)},
                       {"end", probe::to_string(trace.end)},

@@ -60,14 +60,15 @@ Bytes encode(const StoredVerdict& verdict) {
   out.u8(static_cast<std::uint8_t>(routes));
   for (std::size_t i = 0; i < routes; ++i) {
     const dsht::RouteName& name = (*finding.route)[i];
-    out.u8(static_cast<std::uint8_t>(name.hops));
+    out.u8(static_cast<std::uint8_t>(name.rank));
     out.u8(static_cast<std::uint8_t>(name.name.size()));
     out.bytes(as_bytes(name.name));
   }
   const std::size_t near = std::min(finding.near.size(), kNearMax);
   out.u8(static_cast<std::uint8_t>(near));
   for (std::size_t i = 0; i < near; ++i) {
-    const dsht::Contact& contact = finding.near[i];
+    const dsht::Contact& contact = finding.near[i].contact;
+    out.u8(static_cast<std::uint8_t>(finding.near[i].rank));
     out.bytes(std::as_bytes(std::span(contact.id.bytes)));
     put_address(out, contact.rpc.address);
     out.u16(contact.rpc.port);
@@ -95,21 +96,23 @@ std::optional<StoredVerdict> decode_verdict(ByteView bytes) {
   if (has_route) finding.route.emplace();
   const std::size_t routes = in.u8();
   for (std::size_t i = 0; i < routes && in.ok(); ++i) {
-    const int hops = in.u8();
+    const int rank = in.u8();
     const std::size_t length = in.u8();
     if (!has_route || routes > kRoutesMax || length > kNameBytesMax) return std::nullopt;
-    finding.route->push_back({std::string(as_text(in.bytes(length))), hops});
+    finding.route->push_back({std::string(as_text(in.bytes(length))), rank});
   }
   const std::size_t near = in.u8();
   for (std::size_t i = 0; i < near && in.ok(); ++i) {
-    dsht::Contact contact;
+    NearNode node;
+    node.rank = in.u8();
+    dsht::Contact& contact = node.contact;
     in.copy_to(std::as_writable_bytes(std::span(contact.id.bytes)));
     contact.rpc.address = get_address(in);
     contact.rpc.port = in.u16();
     contact.http_port = in.u16();
     contact.dns_port = in.u16();
     contact.services = in.u8();
-    finding.near.push_back(contact);
+    finding.near.push_back(std::move(node));
   }
   const bool is_sane = finding.level < dsht::kLevels && near <= kNearMax &&
                        source <= static_cast<std::uint8_t>(FindingSource::rtt) &&

@@ -71,26 +71,43 @@ TEST_CASE("nothing known is no hint") { CHECK(hint_names({}, {}, {}).empty()); }
 
 TEST_CASE("names near a target are the last routers before it, the nearest first, then their prefixes") {
   const auto way = trace_of({"9.1.1.1", "9.2.2.2", "9.3.3.3", "9.3.3.4", "20.0.0.9"});
-  const std::vector<RouteName> all = {{"9.3.3.4", 1},    {"9.3.3.3", 2},    {"9.2.2.2", 3},   {"9.1.1.1", 4},
-                                      {"9.3.3.0/24", 1}, {"9.2.2.0/24", 3}, {"9.1.1.0/24", 4}};
-  CHECK(route_names(way, {}, 20ms) == all);
-  const std::vector<RouteName> two = {{"9.3.3.4", 1}, {"9.3.3.3", 2}, {"9.3.3.0/24", 1}};
+  const std::vector<RouteName> two = {{"near 9.3.3.4", 1},         {"near 9.3.3.3", 2},
+                                      {"near 9.3.3.0/24", 1},      {"9.3.3.4", kPlainRank + 1},
+                                      {"9.3.3.3", kPlainRank + 2}, {"9.3.3.0/24", kPlainRank + 1}};
   CHECK(route_names(way, {.hops_max = 2, .also = {}}, 20ms) == two);
+  CHECK(route_names(way, {}, 20ms).size() == 14);
 }
 
-TEST_CASE("routers from which the target is far are not near it") {
-  auto way = trace_of({"9.1.1.1", "9.2.2.2", "20.0.0.9"});
+TEST_CASE(
+    "routers from which the target is far are not near it, and those between have their plain names only") {
+  auto way = trace_of({"9.1.1.1", "9.2.2.2", "9.3.3.3", "20.0.0.9"});
   way.hops[1].rtt = 25ms;
   way.hops[2].rtt = 30ms;
-  const std::vector<RouteName> near = {{"9.2.2.2", 1}, {"9.2.2.0/24", 1}};
-  CHECK(route_names(way, {}, 20ms) == near);
+  way.hops[3].rtt = 40ms;
+  const std::vector<RouteName> names = {
+      {"near 9.3.3.3", 1},         {"near 9.3.3.0/24", 1},         {"9.3.3.3", kPlainRank + 1},
+      {"9.2.2.2", kPlainRank + 2}, {"9.3.3.0/24", kPlainRank + 1}, {"9.2.2.0/24", kPlainRank + 2}};
+  CHECK(route_names(way, {}, 20ms) == names);
 }
 
 TEST_CASE("where the trace ends short of the target, the last that answered is the router next to it") {
   const auto way = trace_of({"9.1.1.1", "", "9.3.3.3"}, probe::TraceEnd::silent);
-  const std::vector<RouteName> near = {{"9.3.3.3", 1}, {"9.1.1.1", 3}, {"9.3.3.0/24", 1}, {"9.1.1.0/24", 3}};
-  CHECK(route_names(way, {}, 20ms) == near);
+  const auto names = route_names(way, {}, 20ms);
+  REQUIRE(names.size() == 8);
+  CHECK(names[0] == RouteName{"near 9.3.3.3", 1});
+  CHECK(names[1] == RouteName{"near 9.1.1.1", 3});
   CHECK(route_names(trace_of({}, probe::TraceEnd::silent), {}, 20ms).empty());
   CHECK(route_names(trace_of({"20.0.0.9"}), {}, 20ms).empty());
   CHECK(route_names(trace_of({"10.0.0.1", "20.0.0.9"}), {}, 20ms).empty());
+}
+
+TEST_CASE("near us are the routers whose round trip is half of level 2's, and their prefixes") {
+  auto way = trace_of({"9.1.1.1", "9.2.2.2", "9.3.3.3", "20.0.0.9"});
+  way.hops[1].rtt = 10ms;
+  way.hops[2].rtt = 11ms;
+  CHECK(near_names(std::vector{way}, {}) ==
+        Names{"near 9.1.1.1", "near 9.2.2.2", "near 9.1.1.0/24", "near 9.2.2.0/24"});
+  // A node near a target stands under a name that the trace to the target has.
+  const auto wanted = route_names(trace_of({"7.7.7.7", "9.2.2.2", "9.2.2.9"}), {}, 20ms);
+  CHECK(wanted[0].name == "near 9.2.2.2");
 }

@@ -61,6 +61,10 @@ probe::TraceResult way_to_client() {
                 {kClient, 40ms}});
 }
 
+const std::vector<std::string> kRouteNames = {"near 20.0.0.1",    "near 20.0.1.1", "near 20.0.0.0/24",
+                                              "near 20.0.1.0/24", "20.0.0.1",      "20.0.1.1",
+                                              "20.0.0.0/24",      "20.0.1.0/24"};
+
 struct Fixture {
   explicit Fixture(LocatorOptions options = {}) : locator(std::move(options)) {}
 
@@ -92,7 +96,7 @@ struct Fixture {
   }
   [[nodiscard]] std::vector<int> near() const {
     std::vector<int> out;
-    for (const dsht::Contact& c : results.back().finding.near) out.push_back(c.id.bytes[0]);
+    for (const NearNode& node : results.back().finding.near) out.push_back(node.contact.id.bytes[0]);
     return out;
   }
   [[nodiscard]] const Finding& last() const { return results.back().finding; }
@@ -164,13 +168,14 @@ TEST_CASE(
   f.traced(way_to_client());
   REQUIRE(f.searches.size() == 2);
   // Our own routers are 37 ms from the client: not near it.
-  CHECK(f.searches[1].names ==
-        std::vector<std::string>{"20.0.0.1", "20.0.1.1", "20.0.0.0/24", "20.0.1.0/24"});
+  CHECK(f.searches[1].names == kRouteNames);
   f.searched({{1, 1, 38ms}, {2, 0, 45ms}, {3, 2, 41ms}});
   CHECK(f.is_final());
   // By the router's distance from the client, whether its address or its prefix named them; then by how alike
   // their distances from us are.
   CHECK(f.near() == std::vector{3, 2, 1});
+  CHECK(f.last().near[0].rank == 1);
+  CHECK(f.last().near[2].rank == 2);
   CHECK(f.last().source == FindingSource::rtt);
   CHECK(f.last().level == 1);
 }
@@ -181,7 +186,7 @@ TEST_CASE(
   Fixture f;
   f.ask();
   f.pinged(100ms);
-  f.searched({{1, 0, 30ms}, {2, 0, 50ms}, {3, 0, 170ms}});
+  f.searched({{1, 0, 70ms}, {2, 0, 85ms}, {3, 0, 130ms}});
   CHECK(f.near() == std::vector{2});
 }
 
@@ -252,7 +257,7 @@ TEST_CASE("addresses that are not public are neither probed nor looked up, unles
 
 TEST_CASE("we are near a client who stands where we stand") {
   Fixture f;
-  f.locator.set_own({"8.8.8.0/24", "20.0.0.0/24"}, contact(99));
+  f.locator.set_own({"8.8.8.0/24", "near 20.0.0.0/24"}, contact(99));
   f.ask();
   f.pinged(4ms);
   f.searched({});
@@ -305,10 +310,13 @@ TEST_CASE(
   Fixture again;
   again.locator.request(kNetwork, kClient, known);
   again.take();
-  CHECK(again.pings.empty());
+  // It seemed far: the next round trip may be less.
+  CHECK(again.pings.size() == 1);
+  again.pinged(45ms);
   REQUIRE(again.searches.size() == 1);
-  CHECK(again.searches[0].names ==
-        std::vector<std::string>{"20.1.2.0/24", "20.0.0.1", "20.0.1.1", "20.0.0.0/24", "20.0.1.0/24"});
+  std::vector<std::string> names = {"20.1.2.0/24"};
+  names.insert(names.end(), kRouteNames.begin(), kRouteNames.end());
+  CHECK(again.searches[0].names == names);
   again.searched({{7, 0, 39ms}, {1, 1, 41ms}});
   CHECK(again.is_final());
   CHECK(again.near() == std::vector{7, 1});
@@ -316,6 +324,47 @@ TEST_CASE(
   CHECK(again.last().source == FindingSource::rtt);
   CHECK(again.last().route == known.route);
   CHECK(again.traces.empty());
+}
+
+TEST_CASE("the least round trip of all that were measured counts") {
+  Fixture f;
+  f.ask();
+  f.pinged(70ms);
+  CHECK(f.last().level == 0);
+  f.searched({});
+  f.traced(way_to_client());
+  CHECK(f.last().rtt == 40ms);
+  CHECK(f.last().level == 1);
+  f.searched({{1, 0, 41ms}});
+  Fixture again;
+  again.locator.request(kNetwork, kClient, f.last());
+  again.take();
+  again.searched({{1, 1, 41ms}});
+  again.pinged(15ms);
+  CHECK(again.last().rtt == 15ms);
+  CHECK(again.last().level == 2);
+  // Near enough: it is not pinged any more.
+  Fixture third;
+  third.locator.request(kNetwork, kClient, again.last());
+  third.take();
+  CHECK(third.pings.empty());
+}
+
+TEST_CASE("where a trace had shown nobody, it is made again") {
+  Fixture f;
+  f.ask();
+  f.pinged(10ms);
+  f.searched({});
+  f.traced(way_to_client());
+  f.searched({});
+  REQUIRE(f.is_final());
+  REQUIRE(f.last().route.has_value());
+  Fixture again;
+  again.locator.request(kNetwork, kClient, f.last());
+  again.take();
+  CHECK(again.searches[0].names == std::vector<std::string>{"20.1.2.0/24"});
+  again.searched({});
+  CHECK(again.traces.size() == 1);
 }
 
 TEST_CASE("a finding without a trace gets one when nobody stands under its prefix any more") {

@@ -29,7 +29,7 @@ StoredVerdict verdict(Duration rtt, WallTime measured = kNow) {
   contact.http_port = 80;
   contact.dns_port = 53;
   contact.services = 3;
-  out.finding.near = {contact, contact};
+  out.finding.near = {{contact, 0}, {contact, 3}};
   out.target = IpAddress::v4(20, 0, 0, 53);
   out.measured = measured;
   return out;
