@@ -17,9 +17,10 @@ void add_names(std::vector<Setting>& out) {
                        REEF_FIELD(dns.near_address_ttl), "As dns.address_ttl, of proxies near the client."));
   out.push_back(scalar("dns.cut_ttl", SecondsType{Seconds(1), hours(24 * 7)}, REEF_FIELD(dns.cut_ttl),
                        "Of the NS records of the levels: how long a resolver asks the near name servers that "
-                       "it knows."));
-  out.push_back(scalar("dns.glue_ttl", SecondsType{Seconds(1), hours(24 * 7)}, REEF_FIELD(dns.glue_ttl),
-                       "Of the addresses of those name servers."));
+                       "it knows, and of their addresses."));
+  out.push_back(scalar("dns.cut_negative_ttl", SecondsType{Seconds(0), hours(3)},
+                       REEF_FIELD(dns.cut_negative_ttl),
+                       "Of answers that a level is none for this resolver: soon it may be."));
   out.push_back(scalar("dns.servers_max", IntegerType{1, 13}, REEF_FIELD(dns.servers_max),
                        "Name servers named for a level."));
   out.push_back(scalar("dns.https_port", IntegerType{0, 65535}, REEF_FIELD(dns.https_port),

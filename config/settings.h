@@ -162,7 +162,7 @@ struct DnsSettings {
   bool levels = true;
   Seconds near_address_ttl{30};
   Seconds cut_ttl{3600};
-  Seconds glue_ttl{3600};
+  Seconds cut_negative_ttl{15};
   int servers_max = 4;
   int https_port = 0;
   std::vector<std::string> records;  // zone file lines; dnsd reads them

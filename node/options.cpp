@@ -225,7 +225,7 @@ Result<dnsd::Options> dns_options(const Settings& settings) {
   out.zone.https_port = static_cast<std::uint16_t>(dns.https_port);
   out.zone.near_address_ttl = dns.near_address_ttl;
   out.zone.cut_ttl = dns.cut_ttl;
-  out.zone.glue_ttl = dns.glue_ttl;
+  out.zone.cut_negative_ttl = dns.cut_negative_ttl;
   out.zone.name_servers = dns.name_servers;
   out.zone.address_ttl = dns.address_ttl;
   out.zone.authority_ttl = dns.authority_ttl;

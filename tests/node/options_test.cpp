@@ -216,3 +216,82 @@ TEST_CASE("what is said of the disk reaches the store, and what is not is the st
   CHECK(changed.admission == proxy::Admission::all);
   CHECK(changed.write_delay == 7ms);
 }
+
+TEST_CASE("what is said of locating and probing reaches the guide and the prober") {
+  config::Settings settings;
+  settings.dns.traces = false;
+  settings.dns.verify = false;
+  settings.dns.view_nodes_max = 7;
+  settings.dns.near_nodes_max = 8;
+  settings.dns.ping_every = 1s;
+  settings.dns.heard_within = 3s;
+  settings.dns.verdicts_max = 99;
+  settings.dns.verdict_ttl = 20s;
+  settings.dns.measured_ttl = 2min;
+  settings.network.zone = settings.network.suffix = "reef.example";
+  settings.node.data_dir = "/nowhere";
+  const auto dns = node::dns_options(settings);
+  REQUIRE(dns);
+  const node::GuideOptions made = node::guide_options(settings, *dns);
+  CHECK_FALSE(made.locator.traces);
+  CHECK(made.locator.threshold_1 == 60ms);
+  CHECK(made.locator.threshold_2 == 20ms);
+  CHECK_FALSE(made.reachability.enabled);
+  CHECK(made.live.nodes_max == 7);
+  CHECK(made.live.named_max == 8);
+  CHECK(made.live.ping_every == 1s);
+  CHECK(made.live.heard_within == 3s);
+  CHECK(made.verdicts.verdicts_max == 99);
+  CHECK(made.verdicts.measured_ttl == 2min);
+  CHECK(made.look_again == 20s);
+  CHECK(made.data_dir == "/nowhere");
+  CHECK(made.check.suffix == "reef.example");
+  CHECK(made.check.zone.text() == "reef.example.");
+  CHECK(dns->responder.locality.verdict_ttl == 20s);
+  CHECK(dns->responder.locality.verdicts_max == 99);
+
+  settings.probe.never = {IpPrefix::parse("192.0.2.0/24").value()};
+  settings.probe.per_network = 2;
+  settings.probe.network_interval = 60s;
+  settings.probe.packets_per_second = 9;
+  settings.probe.packet_burst = 30;
+  settings.probe.running_max = 3;
+  const probe::ProberOptions prober = node::prober_options(settings);
+  CHECK(prober.budget.never == settings.probe.never);
+  CHECK(prober.budget.per_network == 2);
+  CHECK(prober.budget.network_interval == 60s);
+  CHECK(prober.budget.packets_per_second == 9);
+  CHECK(prober.budget.packets_burst == 30);
+  CHECK(prober.running_max == 3);
+}
+
+TEST_CASE("without clusters of a level, no client is of that level") {
+  config::Settings settings;
+  settings.dsht.levels = 1;
+  const auto dns = node::dns_options(settings);
+  REQUIRE(dns);
+  CHECK(node::guide_options(settings, *dns).locator.threshold_1 == 0s);
+  CHECK(node::guide_options(settings, *dns).locator.threshold_2 == 0s);
+  settings.dsht.levels = 2;
+  CHECK(node::guide_options(settings, *dns).locator.threshold_1 == 60ms);
+  CHECK(node::guide_options(settings, *dns).locator.threshold_2 == 0s);
+}
+
+TEST_CASE("names of nodes in a second zone, and records given by hand, reach the name server") {
+  config::Settings settings;
+  settings.network.zone = settings.network.suffix = "reef.example";
+  settings.network.nodes_zone = "nodes.example";
+  settings.dns.levels = false;
+  settings.dns.https_port = 8443;
+  settings.dns.records = {"a.reef.example TXT x", "b.reef.example 5 A 192.0.2.1"};
+  auto dns = node::dns_options(settings);
+  REQUIRE(dns);
+  REQUIRE(dns->zone.nodes_zone);
+  CHECK(dns->zone.nodes_zone->text() == "nodes.example.");
+  CHECK_FALSE(dns->zone.levels);
+  CHECK(dns->zone.https_port == 8443);
+  REQUIRE(dns->records.size() == 2);
+  CHECK(dns->records[1].ttl == 5);
+  settings.dns.records = {"nonsense"};
+  CHECK_FALSE(node::dns_options(settings));
+}
