@@ -167,6 +167,7 @@ struct DnsSettings {
   int https_port = 0;
   std::vector<std::string> records;  // zone file lines; dnsd reads them
   bool client_subnets = true;
+  Milliseconds wait{0};
   bool locate = true;
   bool traces = true;
   int verdicts_max = 65'536;

@@ -192,6 +192,7 @@ void Authority::answer_cut(Reply& reply, const Zone::Located& at) {
     return add_soa(reply, Section::answer, zone_.cut(at.level), zone_.options().authority_ttl);
   }
   if (qtype == type::kDs) return deny(reply, *at.encloser);
+  reply.told.by_resolver = true;
   if (at.level > highest_cut(reply.given.resolver)) return hide_cut(reply, *at.encloser);
   if (itself && qtype == type::kNs && reply.query.recursion_desired) {
     if (add_cut_servers(reply, at.level, Section::answer, Glue::wanted) == 0) hide_cut(reply, *at.encloser);
@@ -303,6 +304,7 @@ void Authority::add_name_server(Reply& reply, std::size_t index) {
 void Authority::add_near_server(Reply& reply, std::size_t index) {
   const Name& encloser = zone_.cut(dsht::kLevels - 1);
   if (!wants_address(reply.query)) return deny(reply, encloser);
+  reply.told.by_resolver = true;
   const bool v4 = reply.query.qtype == type::kA;
   const Picked picked = pick_servers(reply, highest_cut(reply.given.resolver), false);
   std::array<const IpAddress*, Picked::kMax> of_family;

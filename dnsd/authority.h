@@ -47,8 +47,9 @@ class Authority {
   };
   struct Told {
     ResponseWriter::Flags flags;
-    bool fits = true;        // false: something that belongs to the answer was left out
-    bool by_client = false;  // addresses were chosen for given.client
+    bool fits = true;          // false: something that belongs to the answer was left out
+    bool by_client = false;    // addresses were chosen for given.client
+    bool by_resolver = false;  // name servers were chosen, or kept back, for given.resolver
   };
   // Writes the records for a question of class IN that is none of the types refused elsewhere.
   Told answer(const Query& query, const Given& given, ResponseWriter& writer);

@@ -145,6 +145,7 @@ void Responder::answer(Reply& reply, const Client& client, const Knowledge& know
       }
     }
     reply.told = authority_.answer(query, given, reply.writer);
+    if (!reply.told.by_client && !reply.told.by_resolver) reply.outcome.worth_waiting = false;
     if (reply.told.by_client && reply.scope_bits) reply.scope_bits = scope_bits;
   }
 }
@@ -157,7 +158,10 @@ Sight Responder::look(Reply& reply, const Prefix& network, const IpAddress& targ
   if (wanted) outcome.wanted[outcome.wanted_count++] = {network, target};
   outcome.level = verdict != nullptr ? verdict->level : dsht::Level{0};
   outcome.source = verdict != nullptr ? verdict->source : Source::none;
-  if (verdict == nullptr) return {};
+  if (verdict == nullptr) {
+    outcome.worth_waiting = outcome.worth_waiting || wanted;
+    return {};
+  }
   const bool nearby =
       (!verdict->proxies.empty() || !verdict->servers.empty()) && verdicts.is_nearby_fresh(now, *verdict);
   return {std::min<dsht::Level>(verdict->level, dsht::kLevels - 1), nearby ? verdict : nullptr};

@@ -75,6 +75,7 @@ struct Outcome {
   // To be found out, for the next answer: the resolver's network, its client's, both or none.
   std::array<Wanted, 2> wanted{};
   std::size_t wanted_count = 0;
+  bool worth_waiting = false;  // nothing is known of one of them, and the answer depends on it
 };
 
 // All that an answer depends on beside the query, its sender and the time.

@@ -235,6 +235,7 @@ Result<dnsd::Options> dns_options(const Settings& settings) {
   out.responder.locality.verdicts_max = static_cast<std::size_t>(dns.verdicts_max);
   out.responder.locality.verdict_ttl = dns.verdict_ttl;
   out.responder.client_subnets = dns.client_subnets;
+  out.wait = dns.wait;
   out.responder.authority.also_public = settings.proxy.origin.allow;
   out.responder.cookies = dns.cookies;
   out.responder.rate_limit.enabled = dns.rate_limit;

@@ -19,6 +19,7 @@ struct Counters {
   std::array<Counter, kSources> sources;           // the same, by how the level was found
   Counter subnets;                                 // the same, where the client was a client subnet
   Counter verdicts_wanted;                         // networks that were given out to be looked into
+  Counter held;                                    // answers that waited for a verdict
   Counter truncated;                               // responses with TC, by size
   Counter slipped;                                 // responses with TC, by the rate limit
   Counter oversized;                               // datagrams larger than any query, dropped
@@ -78,6 +79,7 @@ struct Counters {
     const std::string_view none;
     visit("dns_client_subnets", none, none, subnets.value());
     visit("dns_verdicts_wanted", none, none, verdicts_wanted.value());
+    visit("dns_answers_held", none, none, held.value());
     visit("dns_silences", "reason", std::string_view("oversized"), oversized.value());
     visit("dns_truncated", "reason", std::string_view("size"), truncated.value());
     visit("dns_truncated", "reason", std::string_view("rate_limit"), slipped.value());

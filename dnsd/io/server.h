@@ -23,6 +23,10 @@ struct Options {
   ResponderOptions responder;
   TcpOptions tcp;
   std::vector<Record> records;  // given by hand
+  // How long an answer may wait for the verdict of a network of which nothing is known, where there is
+  // somebody to find it out. 0: it does not wait, and the next one is better.
+  Duration wait{};
+  std::size_t waiting_max = 1000;  // at once, a loop; more are answered without waiting
 };
 
 class Server {
@@ -55,7 +59,8 @@ class Server {
   Server(EventLoop& loop, Zone zone, const Options& options, std::shared_ptr<const View> view,
          std::shared_ptr<const Records> records, WantVerdict want)
       : loop_(loop),
-        answerer_(std::move(zone), options.responder, std::move(view), std::move(records), std::move(want)) {}
+        answerer_(loop, std::move(zone), options.responder, std::move(view), std::move(records),
+                  std::move(want), options.wait, options.waiting_max) {}
   Result<> listen(const Endpoint& endpoint, const TcpOptions& tcp);
 
   EventLoop& loop_;

@@ -27,6 +27,7 @@ struct TcpListener::Connection {
   TimePoint active_at;  // a whole message came, or answer bytes left
   Bytes in, out;
   std::size_t sent = 0;  // of `out`
+  std::size_t held = 0;  // queries whose answer waits
   bool peer_done = false;
   std::optional<FdEvent> readable, writable;  // before `socket` in destruction, being after it here
 
@@ -102,7 +103,7 @@ void TcpListener::on_readable(ConnId id) {
   if (found == connections_.end()) return;
   Connection& connection = *found->second;
   Keep keep = take_in(connection);
-  if (keep == Keep::yes) keep = answer_and_flush(connection);
+  if (keep == Keep::yes) keep = answer_and_flush(id, connection);
   settle(id, connection, keep);
 }
 
@@ -111,16 +112,16 @@ void TcpListener::on_writable(ConnId id) {
   if (found == connections_.end()) return;
   Connection& connection = *found->second;
   Keep keep = flush(connection);
-  if (keep == Keep::yes) keep = answer_and_flush(connection);
+  if (keep == Keep::yes) keep = answer_and_flush(id, connection);
   settle(id, connection, keep);
 }
 
 // Until no whole message is left, or the kernel takes no more: both bring an event later. What is in `in` is
 // at most one read and one message.
-TcpListener::Keep TcpListener::answer_and_flush(Connection& connection) {
+TcpListener::Keep TcpListener::answer_and_flush(ConnId id, Connection& connection) {
   while (true) {
     const std::size_t before = connection.in.size();
-    if (answer_whole_messages(connection) == Keep::no || flush(connection) == Keep::no) return Keep::no;
+    if (answer_whole_messages(id, connection) == Keep::no || flush(connection) == Keep::no) return Keep::no;
     if (connection.unsent() > 0 || connection.in.size() == before) return Keep::yes;
   }
 }
@@ -134,7 +135,7 @@ TcpListener::Keep TcpListener::take_in(Connection& connection) {
   return Keep::yes;
 }
 
-TcpListener::Keep TcpListener::answer_whole_messages(Connection& connection) {
+TcpListener::Keep TcpListener::answer_whole_messages(ConnId id, Connection& connection) {
   std::array<std::byte, Responder::kResponseBytesMax> response;
   const Client client{connection.peer, Transport::tcp};
   const TimePoint now = loop_.now();
@@ -150,20 +151,43 @@ TcpListener::Keep TcpListener::answer_whole_messages(Connection& connection) {
     }
     const ByteView query = reader.bytes(size);
     if (!reader.ok()) break;
-    const std::size_t bytes = answerer_.answer(query, client, now, response);
+    const std::size_t bytes = answerer_.answer(query, client, now, response, true);
+    if (bytes == Answerer::kHeld) {
+      ++connection.held;
+      connection.active_at = now;
+      answerer_.hold([this, id, late = Bytes(query.begin(), query.end())] { answer_late(id, late); });
+      at += 2 + size;
+      continue;
+    }
     if (bytes == 0) {  // not a query: whoever sends that does not speak DNS
       answerer_.counters().tcp_broken.add();
       return Keep::no;
     }
-    connection.out.push_back(static_cast<std::byte>(bytes >> 8));
-    connection.out.push_back(static_cast<std::byte>(bytes));
-    connection.out.insert(connection.out.end(), response.begin(),
-                          response.begin() + static_cast<std::ptrdiff_t>(bytes));
+    append(connection, ByteView(response).first(bytes));
     connection.active_at = now;
     at += 2 + size;
   }
   connection.in.erase(connection.in.begin(), connection.in.begin() + static_cast<std::ptrdiff_t>(at));
   return Keep::yes;
+}
+
+void TcpListener::append(Connection& connection, ByteView response) {
+  connection.out.push_back(static_cast<std::byte>(response.size() >> 8));
+  connection.out.push_back(static_cast<std::byte>(response.size()));
+  connection.out.insert(connection.out.end(), response.begin(), response.end());
+}
+
+// The connection may be gone, or have sent and got other answers meanwhile.
+void TcpListener::answer_late(ConnId id, ByteView query) {
+  const auto found = connections_.find(id);
+  if (found == connections_.end()) return;
+  Connection& connection = *found->second;
+  --connection.held;
+  std::array<std::byte, Responder::kResponseBytesMax> response;
+  const Client client{connection.peer, Transport::tcp};
+  const std::size_t bytes = answerer_.answer(query, client, loop_.now(), response, false);
+  if (bytes > 0) append(connection, ByteView(response).first(bytes));
+  settle(id, connection, flush(connection));
 }
 
 TcpListener::Keep TcpListener::flush(Connection& connection) {
@@ -181,7 +205,8 @@ TcpListener::Keep TcpListener::flush(Connection& connection) {
 
 // Ends the connection, or watches what it waits for now.
 void TcpListener::settle(ConnId id, Connection& connection, Keep keep) {
-  if (keep == Keep::no || (connection.peer_done && connection.unsent() == 0)) return close(id);
+  if (keep == Keep::no || (connection.peer_done && connection.unsent() == 0 && connection.held == 0))
+    return close(id);
   const bool wants_write = connection.unsent() > 0;
   const bool wants_read = !connection.peer_done && connection.unsent() < options_.unsent_bytes_max;
   if (wants_write != connection.writable.has_value()) {

@@ -1,4 +1,4 @@
-// DNS over TCP (RFC 7766): length-prefixed messages, pipelined, answered in order.
+// DNS over TCP (RFC 7766): length-prefixed messages, pipelined; answers come as they are ready.
 //
 // A connection reads until its unsent answers reach a bound, then only writes until they are gone. It ends
 // when the peer closes and all is sent, on nonsense, when no whole message and no byte of an answer has moved
@@ -49,8 +49,10 @@ class TcpListener {
   void on_readable(ConnId id);
   void on_writable(ConnId id);
   Keep take_in(Connection& connection);
-  Keep answer_and_flush(Connection& connection);
-  Keep answer_whole_messages(Connection& connection);
+  Keep answer_and_flush(ConnId id, Connection& connection);
+  Keep answer_whole_messages(ConnId id, Connection& connection);
+  void append(Connection& connection, ByteView response);
+  void answer_late(ConnId id, ByteView query);
   Keep flush(Connection& connection);
   void settle(ConnId id, Connection& connection, Keep keep);
   void close(ConnId id);

@@ -105,8 +105,12 @@ void UdpListener::on_readable() {
       Batch::Slot& slot = batch_->slots[i];
       const Client client{Endpoint::from(reinterpret_cast<const sockaddr*>(&slot.peer)), Transport::udp};
       const std::size_t size =
-          answerer_.answer(ByteView(slot.query).first(in.msg_len), client, now, slot.response);
+          answerer_.answer(ByteView(slot.query).first(in.msg_len), client, now, slot.response, true);
       if (size == 0) continue;
+      if (size == Answerer::kHeld) {
+        hold(in.msg_hdr, ByteView(slot.query).first(in.msg_len), client);
+        continue;
+      }
       answer_from_same_address(in.msg_hdr);
       slot.out = {slot.response.data(), size};
       mmsghdr& out = batch_->to_send[count++];
@@ -119,6 +123,38 @@ void UdpListener::on_readable() {
     send(count);
     if (static_cast<std::size_t>(got) < kBatch) return;
   }
+}
+
+// A query that waits, with what its answer needs of the datagram.
+struct UdpListener::Late {
+  Bytes query;
+  Client client;
+  sockaddr_storage peer;
+  socklen_t peer_bytes;
+  alignas(cmsghdr) std::array<std::byte, kControlBytes> control;
+  std::size_t control_bytes;
+};
+
+void UdpListener::hold(const msghdr& header, ByteView query, const Client& client) {
+  auto late = std::make_shared<Late>();
+  late->query.assign(query.begin(), query.end());
+  late->client = client;
+  std::memcpy(&late->peer, header.msg_name, header.msg_namelen);
+  late->peer_bytes = header.msg_namelen;
+  late->control_bytes = header.msg_controllen;
+  std::memcpy(late->control.data(), header.msg_control, header.msg_controllen);
+  answerer_.hold([this, late] { answer_late(*late); });
+}
+
+void UdpListener::answer_late(Late& late) {
+  std::array<std::byte, Responder::kResponseBytesMax> response;
+  const std::size_t size = answerer_.answer(late.query, late.client, loop_.now(), response, false);
+  if (size == 0) return;
+  iovec out{response.data(), size};
+  msghdr header{&late.peer, late.peer_bytes, &out, 1, late.control.data(), late.control_bytes, 0};
+  if (late.control_bytes == 0) header.msg_control = nullptr;
+  answer_from_same_address(header);
+  if (::sendmsg(socket_.get(), &header, MSG_DONTWAIT) < 0) answerer_.counters().send_failed.add();
 }
 
 // What the kernel does not take is lost, as any datagram may be; the resolver asks again.

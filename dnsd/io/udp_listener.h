@@ -1,6 +1,8 @@
 // DNS over UDP: one socket, read and written in batches.
 #pragma once
 
+#include <sys/socket.h>
+
 #include <memory>
 
 #include "base/io/event_loop.h"
@@ -25,6 +27,9 @@ class UdpListener {
   UdpListener(EventLoop& loop, Fd socket, Answerer& answerer);
   void on_readable();
   void send(std::size_t count);
+  struct Late;
+  void hold(const msghdr& header, ByteView query, const Client& client);
+  void answer_late(Late& late);
 
   EventLoop& loop_;
   Answerer& answerer_;

@@ -88,7 +88,7 @@ struct Record {
   unsigned type = 0, rrclass = 0;
   std::uint32_t ttl = 0;
   Raw rdata;
-  std::string target;  // NS: the name server; SOA: MNAME RNAME serial refresh retry expire minimum
+  std::string target;  // NS, CNAME, DNAME: the name; SOA: MNAME RNAME serial refresh retry expire minimum
 };
 
 struct Response {
@@ -197,7 +197,7 @@ class ResponseReader {
     }
     r.rdata.assign(raw_.begin() + static_cast<std::ptrdiff_t>(at_),
                    raw_.begin() + static_cast<std::ptrdiff_t>(at_ + length));
-    if (r.type == 2) {
+    if (r.type == 2 || r.type == 5 || r.type == 39) {
       r.target = name();
     } else if (r.type == 6) {
       r.target = name();

@@ -5,7 +5,9 @@
 #include <sys/socket.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cctype>
+#include <functional>
 #include <future>
 #include <thread>
 
@@ -37,8 +39,8 @@ std::shared_ptr<const View> view_of(const char* address) {
 // A server on a loop with its thread.
 class Running {
  public:
-  explicit Running(const Options& options)
-      : server_(Server::start(loop_, options, view_of("192.0.2.1")).value()) {
+  explicit Running(const Options& options, WantVerdict want = {})
+      : server_(Server::start(loop_, options, view_of("192.0.2.1"), std::move(want)).value()) {
     thread_ = std::thread([this] { loop_.run(); });
   }
   ~Running() {
@@ -48,9 +50,22 @@ class Running {
   Endpoint endpoint() const { return server_->endpoints().at(0); }
   const Counters& counters() const { return server_->counters(); }
   void set_view(std::shared_ptr<const View> view) {
+    run([&] { server_->set_view(std::move(view)); });
+  }
+  void set_verdict(const Prefix& network, dsht::Level level) {
+    Verdict verdict;
+    verdict.level = level;
+    verdict.source = Source::rtt;
+    run([&] {
+      verdict.made = verdict.verified = loop_.now();
+      server_->set_verdict(network, std::make_shared<const Verdict>(verdict));
+    });
+  }
+  // On the server's loop, done when this returns.
+  void run(const std::function<void()>& task) {
     std::promise<void> done;
     REQUIRE(loop_.post([&] {
-      server_->set_view(std::move(view));
+      task();
       done.set_value();
     }));
     done.get_future().wait();
@@ -264,4 +279,65 @@ TEST_CASE("an endpoint that is not ours is an error that names it") {
   const auto server = Server::start(loop, options_on("192.0.2.1:53"), view_of("192.0.2.1"));
   REQUIRE_FALSE(server);
   CHECK(server.error().message().find("192.0.2.1:53") != std::string::npos);
+}
+
+TEST_CASE("a network without a verdict is asked for once, and its verdict shows in the next answer") {
+  std::promise<std::pair<Prefix, IpAddress>> wanted;
+  std::atomic<int> times = 0;
+  Running server(options_on("127.0.0.1:0"), [&](const Prefix& network, const IpAddress& target) {
+    if (times++ == 0) wanted.set_value({network, target});
+  });
+  ClientSocket client(server.endpoint(), SOCK_DGRAM);
+  const auto ask = [&] {
+    client.send(make_query({.name = "l2.l1.l0.reef.example", .flags = 0}));
+    return test::read_response(client.receive()).value();
+  };
+  CHECK(ask().aa());
+  CHECK(ask().aa());
+  const auto [network, target] = wanted.get_future().get();
+  CHECK(to_string(network) == "127.0.0.0/24");
+  CHECK(target == IpAddress::v4(127, 0, 0, 1));
+  CHECK(times == 1);
+  CHECK(server.counters().verdicts_wanted.value() == 1);
+  server.set_verdict(network, 2);
+  CHECK(ask().authority.at(0).type == 6);  // the view has no name server to refer to
+  CHECK(server.counters().levels[2].value() == 1);
+}
+
+TEST_CASE("a first answer waits for the verdict as long as it may, and others do not wait for it") {
+  Options options = options_on("127.0.0.1:0");
+  options.wait = 2s;
+  Running server(options, [](const Prefix&, const IpAddress&) {});
+  const auto held = framed(make_query({.name = "x.http.l2.l1.l0.reef.example", .id = 1}));
+  const auto at_once = framed(make_query({.name = "reef.example", .qtype = 6, .id = 2}));
+  Raw both = held;
+  both.insert(both.end(), at_once.begin(), at_once.end());
+  ClientSocket tcp(server.endpoint(), SOCK_STREAM);
+  tcp.send(both);
+  const auto first = tcp.messages(1);
+  REQUIRE(first.size() == 1);
+  CHECK(first[0].id == 2);
+  server.set_verdict(*IpPrefix::parse("127.0.0.0/24"), 2);
+  const auto second = tcp.messages(1);
+  REQUIRE(second.size() == 1);
+  CHECK(second[0].id == 1);
+  CHECK(second[0].answer.at(0).ttl == 30);
+  CHECK(server.counters().held.value() == 1);
+}
+
+TEST_CASE("nobody waits longer than the setting says, by UDP from the address that was asked") {
+  Options options = options_on("0.0.0.0:0");
+  options.wait = 50ms;
+  Running server(options, [](const Prefix&, const IpAddress&) {});
+  ClientSocket client({IpAddress::v4(127, 0, 0, 5), server.endpoint().port}, SOCK_DGRAM);
+  const auto began = std::chrono::steady_clock::now();
+  client.send(make_query({.name = "x.http.l2.l1.l0.reef.example"}));
+  const auto response = test::read_response(client.receive());
+  REQUIRE(response);
+  CHECK(response->answer.at(0).ttl == 60);
+  CHECK(std::chrono::steady_clock::now() - began >= 45ms);
+  CHECK(server.counters().held.value() == 1);
+  client.send(make_query({.name = "y.http.l2.l1.l0.reef.example"}));
+  CHECK(test::read_response(client.receive()));
+  CHECK(server.counters().held.value() == 1);
 }
