@@ -15,6 +15,7 @@ from .wan_stage import Crowd, Origin
 from .wan_tree import RESOLVERS, TLD, Tree
 
 SUFFIX, NODES_ZONE = f"reef.{TLD}", f"reef-nodes.{TLD}"
+FLAT_ZONE = f"reef-flat.{TLD}"      # of nodes without levels: zone and suffix
 HTTP_PORT, DNS_PORT = 80, 53
 ADDRESS_TTL_S = 60                  # dns.address_ttl, unless --address-ttl is given
 DELEGATED = 4                       # nodes that the zones are delegated to
@@ -133,6 +134,7 @@ class BrowseWorld:
     def _start_dns(self):
         self.tree = Tree(self.world, self.root_hosts, self.tld_hosts)
         hosts = self.node_hosts[:DELEGATED]
+        self.tree.delegate(FLAT_ZONE, hosts)
         if self.options.one_zone:
             self.tree.delegate(SUFFIX, hosts)
         else:  # the suffix's zone has its name servers in the other one, below its cuts
@@ -164,12 +166,15 @@ class BrowseWorld:
 
     # --- nodes
 
-    def start_nodes(self, flags, progress, settled=True):
-        """Starts them anew and waits for their clusters (`settled`: options.settle_s at most). Returns the seconds that
-        took, None when they did not come to the topology in time."""
+    def start_nodes(self, flags, progress, flat=False):
+        """Starts them anew and waits for their clusters, options.settle_s at most. Returns the seconds that took, None when
+        they did not come to the topology in time. `flat`: without levels of index and DNS."""
         self.runs["nodes"] += 1
-        zones = ["--zone", SUFFIX, "--suffix", SUFFIX]
-        if not self.options.one_zone:
+        self.suffix = FLAT_ZONE if flat else SUFFIX
+        zones = ["--zone", self.suffix, "--suffix", self.suffix]
+        if flat:
+            zones += ["--set", "dsht.levels=1", "--set", "dns.levels=false"]
+        elif not self.options.one_zone:
             zones += ["--set", f"network.nodes_zone={NODES_ZONE}"]
         ttls = [word for key in ("address_ttl", "near_address_ttl") if self.options.address_ttl
                 for word in ("--set", f"dns.{key}={self.options.address_ttl}s")]
@@ -182,7 +187,9 @@ class BrowseWorld:
                 data=f"data-{self.runs['nodes']}-{host.name}", proxy_port=HTTP_PORT, dns_port=DNS_PORT))
         start(self.world, self.places)
         progress.update(f"{len(self.places)} nodes are up", force=True)
-        if not settled:
+        if flat:
+            for place in self.places:
+                place.node.wait_peers(min(len(self.places) - 1, 8), 60)
             return 0.0
         return settle(self.places, self.options, progress)[0]
 
@@ -197,7 +204,7 @@ class BrowseWorld:
     def crowd(self, name, clients=None, **plan):
         members = [{"name": c.host.name, "netns": c.host.netns, "resolver": c.resolver.host.address}
                    for c in clients or self.clients]
-        whole = {"hosts": [f"{site}.{SUFFIX}" for site in self.sites], "port": HTTP_PORT, "clients": members,
+        whole = {"hosts": [f"{site}.{self.suffix}" for site in self.sites], "port": HTTP_PORT, "clients": members,
                  "pages": [[file.path for file in page] for page in self.pages],
                  "digests": {file.path: file.digest for page in self.pages for file in page},
                  "seed": self.options.seed, "think_s": self.options.think_s, "spread_s": self.options.think_s,

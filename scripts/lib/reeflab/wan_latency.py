@@ -19,10 +19,10 @@ from .wan_dns import CORAL
 from .wan_near import Nearness, percent
 from .wan_stage import make_pages
 
-VARIANTS = {
-    "single level": ["--set", "dsht.levels=1", "--set", "dns.levels=false"],
-    "multi-level": ["--set", "dns.traces=false"],
-    "multi-level, traceroute": [],
+VARIANTS = {  # what nodes are told, and whether there are levels
+    "single level": ([], True),
+    "multi-level": (["--set", "dns.traces=false"], False),
+    "multi-level, traceroute": ([], False),
 }
 QUANTILES = ("p50", "p96")
 SHOWN_S_MAX = 3.0
@@ -35,11 +35,11 @@ def add_arguments(parser):
     parser.add_argument("--plot", metavar="PREFIX", help="write PREFIX-cdf as .svg and .png")
 
 
-def run_variant(browse, name, flags, options, progress):
+def run_variant(browse, name, flags, flat, options, progress):
     """(answers, settled after so many seconds, health, problems)"""
     progress.update(f"{name}: starting nodes", force=True)
     browse.start_resolvers()
-    settled_s = browse.start_nodes(flags, progress, settled="dsht.levels=1" not in flags)
+    settled_s = browse.start_nodes(flags, progress, flat)
     browse.world.command("reset")
     lasts_s = 60 * options.minutes
     crowd = browse.crowd(name.replace(" ", "-").replace(",", ""), first_pages=1, lasts_s=lasts_s, timeout_s=60)
@@ -60,8 +60,8 @@ def main(options):
     rows, problems, healths, everything = [], [], [], {}
     uplink = (options.uplink_kbit, options.queue_kib * 1024, "fifo")
     with BrowseWorld(options, pages, 1, uplink) as browse, Progress("latency", every_s=20) as progress:
-        for name, flags in VARIANTS.items():
-            answers, settled_s, health, wrong = run_variant(browse, name, flags, options, progress)
+        for name, (flags, flat) in VARIANTS.items():
+            answers, settled_s, health, wrong = run_variant(browse, name, flags, flat, options, progress)
             everything[name] = answers
             healths.append(health)
             problems += wrong
