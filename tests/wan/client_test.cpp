@@ -74,6 +74,16 @@ TEST_CASE("a plan is read with its defaults") {
   CHECK(plan->pages[0].size() == 2);
 }
 
+TEST_CASE("a plan may name several hosts in place of one") {
+  const std::string rest =
+      R"("clients":[{"name":"c","netns":"n","resolver":"62.1.1.1"}],"pages":[["/x"]],"digests":{}})";
+  const auto plan = parse_plan(R"({"hosts":["a.example","b.example"],)" + rest);
+  REQUIRE(plan);
+  CHECK(plan->hosts == std::vector<std::string>{"a.example", "b.example"});
+  CHECK_FALSE(parse_plan(R"({"hosts":[],)" + rest));
+  CHECK_FALSE(parse_plan("{" + rest));
+}
+
 TEST_CASE("a plan that makes no sense is refused") {
   CHECK_FALSE(parse_plan("{"));
   CHECK_FALSE(parse_plan("{}"));

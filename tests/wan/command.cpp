@@ -139,6 +139,13 @@ Result<std::string> silent(const Words& words, const Topology& topology, Network
   return fail(wrong("router", words[1], "an address of the topology's routers"));
 }
 
+Result<std::string> count(const Words& words, Network& network) {
+  std::uint16_t port = 0;
+  if (words.size() != 2 || !parse_number(words[1], port)) return fail(invalid("count PORT"));
+  network.count_port(port);
+  return std::string(kDone);
+}
+
 Result<std::string> route(const Words& words, const Topology& topology) {
   if (words.size() != 3) return fail(invalid("route HOST HOST"));
   const auto from = topology.host_named(words[1]);
@@ -160,13 +167,15 @@ Result<std::string> run_command(std::string_view line, const Topology& topology,
   if (verb == "unreachable") return reach(words, topology, network, Reach::unreachable);
   if (verb == "silent") return silent(words, topology, network);
   if (verb == "route") return route(words, topology);
+  if (verb == "count") return count(words, network);
+  if (verb == "counts" && words.size() == 1) return counts_json(topology, network);
   if (verb == "heal" && words.size() == 1) {
     network.heal();
     return std::string(kDone);
   }
   return fail(wrong("command", verb,
-                    "cap, loss, partition, heal, down, up, unreachable, silent, route, "
-                    "health, reset or quit"));
+                    "cap, loss, partition, heal, down, up, unreachable, silent, count, counts, "
+                    "route, health, reset or quit"));
 }
 
 }  // namespace reef::wan

@@ -7,6 +7,9 @@
 //   down WHO / up WHO                              the host's line is dead, in silence / as before
 //   unreachable WHO                                its router answers "host unreachable"; `up` ends it
 //   silent ROUTER_ADDRESS on|off                   whether that router ever answers
+//   count PORT                                     counts packets between hosts to that UDP port, and TCP
+//   connections to it, from zero; 0: no longer
+//   counts                                         who sent whom how many packets and bytes since `count`
 //   route HOST HOST                                the modelled path: routers and round trips
 //
 // WHO is a host, a metro, a region or "all".

@@ -73,6 +73,27 @@ TEST_CASE("a route is told with its routers and round trips") {
         to_string(console.topology.routers()[console.topology.hosts()[0].access].address));
 }
 
+TEST_CASE("what hosts ask of one another on a port is counted, also what gets lost") {
+  Console console;
+  const auto counts = [&] {
+    return nlohmann::json::parse(*run_command("counts", console.topology, console.network))["counts"];
+  };
+  console.reaches();
+  CHECK(counts().empty());  // nobody asked to count
+  REQUIRE(console.run("count 33434"));
+  REQUIRE(console.run("loss all up 1"));
+  console.reaches();
+  console.reaches();
+  const auto& hosts = console.topology.hosts();
+  REQUIRE(counts().size() == 1);
+  CHECK(counts()[0] ==
+        nlohmann::json{
+            {"from", hosts.front().name}, {"to", hosts.back().name}, {"packets", 2}, {"bytes", 256}});
+  REQUIRE(console.run("count 53"));
+  console.reaches();
+  CHECK(counts().empty());  // from zero, and another port
+}
+
 TEST_CASE("a wrong command is refused with what would be allowed") {
   Console console;
   for (std::string_view line : {"",
@@ -97,6 +118,9 @@ TEST_CASE("a wrong command is refused with what would be allowed") {
                                 "silent nonsense on",
                                 "route nyc-0",
                                 "route nyc-0 nyc",
+                                "count",
+                                "count 65536",
+                                "counts all",
                                 "heal now"}) {
     CAPTURE(line);
     const auto result = run_command(line, console.topology, console.network);

@@ -26,6 +26,7 @@ void Network::on_packet(TimePoint now, HostIndex from, ByteView packet) {
     ++counters_.malformed;
     return;
   }
+  if (counted_port_ != 0) count(from, packet, *info);
   Endpoint& sender = hosts_[from];
   if (sender.reach != Reach::up) {
     ++counters_.cut;
@@ -45,6 +46,20 @@ void Network::on_packet(TimePoint now, HostIndex from, ByteView packet) {
     return;
   }
   route(*left, from, packet, *info);
+}
+
+void Network::count(HostIndex from, ByteView packet, const PacketInfo& info) {
+  if (asked_port(packet, info) != counted_port_) return;
+  const auto owner = owners_.find(info.destination);
+  if (owner == owners_.end() || owner->second.is_router) return;
+  Tally& tally = tallies_[{from, owner->second.index}];
+  ++tally.packets;
+  tally.bytes += packet.size();
+}
+
+void Network::count_port(std::uint16_t port) {
+  counted_port_ = port;
+  tallies_.clear();
 }
 
 void Network::route(TimePoint left, HostIndex from, ByteView packet, const PacketInfo& info) {

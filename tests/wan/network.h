@@ -10,6 +10,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <unordered_map>
 #include <vector>
@@ -68,6 +69,15 @@ class Network {
   void partition(const std::vector<HostIndex>& a, const std::vector<HostIndex>& b);
   void heal();  // ends all partitions
 
+  // What hosts sent one another to one port over UDP, and the TCP connections that they opened to it, counted
+  // before anything can be lost. count_port() begins anew, at zero; port 0 ends it.
+  struct Tally {
+    std::uint64_t packets = 0;
+    std::uint64_t bytes = 0;  // of whole IP packets
+  };
+  void count_port(std::uint16_t port);
+  [[nodiscard]] const std::map<std::pair<HostIndex, HostIndex>, Tally>& tallies() const { return tallies_; }
+
   [[nodiscard]] const NetworkCounters& counters() const { return counters_; }
   void reset_counters() { counters_ = {}; }
 
@@ -103,6 +113,7 @@ class Network {
     bool operator>(const Event& other) const { return at != other.at ? at > other.at : order > other.order; }
   };
 
+  void count(HostIndex from, ByteView packet, const PacketInfo& info);
   void route(TimePoint left, HostIndex from, ByteView packet, const PacketInfo& info);
   void route_to_host(TimePoint left, HostIndex from, HostIndex to, ByteView packet, const PacketInfo& info);
   void route_to_router(TimePoint left, HostIndex from, RouterIndex to, ByteView packet,
@@ -133,6 +144,8 @@ class Network {
   std::vector<bool> silent_;
   std::vector<bool> cut_;  // host by host
   bool any_cut_ = false;
+  std::uint16_t counted_port_ = 0;
+  std::map<std::pair<HostIndex, HostIndex>, Tally> tallies_;  // from, to
   std::unordered_map<IpAddress, Owner> owners_;
   std::unordered_map<std::uint64_t, std::vector<Hop>> paths_;  // as asked for
   std::vector<Event> heap_;

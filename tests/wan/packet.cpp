@@ -172,6 +172,19 @@ std::uint64_t flow_of(ByteView packet, const PacketInfo& info) {
   return out;
 }
 
+std::optional<std::uint16_t> asked_port(ByteView packet, const PacketInfo& info) {
+  constexpr std::size_t kTcpFlagsAt = 13;
+  constexpr std::uint8_t kSyn = 0x02, kAck = 0x10;
+  if (info.later_fragment || packet.size() < info.header_bytes + 4) return std::nullopt;
+  if (info.protocol == kTcp) {
+    if (packet.size() <= info.header_bytes + kTcpFlagsAt) return std::nullopt;
+    if ((octet(packet, info.header_bytes + kTcpFlagsAt) & (kSyn | kAck)) != kSyn) return std::nullopt;
+  } else if (info.protocol != kUdp) {
+    return std::nullopt;
+  }
+  return pair(packet, info.header_bytes + 2);
+}
+
 void set_ttl(std::span<std::byte> packet, std::uint8_t ttl) {
   if (is_v6(packet)) {
     packet[7] = static_cast<std::byte>(ttl);

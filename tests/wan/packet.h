@@ -50,6 +50,10 @@ enum class IcmpError : std::uint8_t {
 // The same number for all packets of a connection in one direction: addresses, protocol and ports.
 [[nodiscard]] std::uint64_t flow_of(ByteView packet, const PacketInfo& info);
 
+// The destination port of what asks for something: a UDP datagram, or a TCP segment that opens a connection;
+// nullopt: anything else.
+[[nodiscard]] std::optional<std::uint16_t> asked_port(ByteView packet, const PacketInfo& info);
+
 // The Internet checksum (RFC 1071) over `data`, starting from `sum`; 0 over data that contains a right one.
 [[nodiscard]] std::uint16_t internet_checksum(ByteView data, std::uint32_t sum = 0);
 

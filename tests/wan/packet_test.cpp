@@ -130,3 +130,23 @@ TEST_CASE("a router answers an echo request with its payload, and refuses UDP") 
   CHECK(at(*refusal, 21) == 3);
   CHECK_FALSE(answer_as_router(*reply, *parse_packet(*reply)));
 }
+
+TEST_CASE("a datagram and the opening of a connection ask for a port, the rest of a connection does not") {
+  const auto port = [](const Bytes& packet) { return asked_port(packet, *parse_packet(packet)); };
+  CHECK(port(udp_packet(kA, kB, 9, 100)) == 33434);
+  CHECK(port(udp_packet(kA6, kB6, 9, 100)) == 33434);
+  CHECK_FALSE(port(echo_request(kA, kB, 9)));
+  const auto segment = [](int flags) {
+    Bytes tcp(20);
+    tcp[3] = std::byte{53};
+    tcp[13] = std::byte(flags);
+    return ip_packet(kA, kB, 9, 6, tcp);
+  };
+  CHECK(port(segment(0x02)) == 53);
+  CHECK_FALSE(port(segment(0x12)));
+  CHECK_FALSE(port(segment(0x10)));
+  CHECK_FALSE(port(ip_packet(kA, kB, 9, 6, Bytes(13))));  // cut before its flags
+  Bytes fragment = udp_packet(kA, kB, 9, 100);
+  fragment[7] = std::byte{1};
+  CHECK_FALSE(port(fragment));
+}

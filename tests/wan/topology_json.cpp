@@ -67,4 +67,16 @@ std::string route_json(const Topology& topology, HostIndex from, HostIndex to) {
   return out.dump();
 }
 
+std::string counts_json(const Topology& topology, const Network& network) {
+  using nlohmann::json;
+  json out = {{"ok", true}, {"counts", json::array()}};
+  for (const auto& [hosts, tally] : network.tallies()) {
+    out["counts"].push_back({{"from", topology.hosts()[hosts.first].name},
+                             {"to", topology.hosts()[hosts.second].name},
+                             {"packets", tally.packets},
+                             {"bytes", tally.bytes}});
+  }
+  return out.dump();
+}
+
 }  // namespace reef::wan

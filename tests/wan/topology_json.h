@@ -4,6 +4,7 @@
 #include <string>
 #include <string_view>
 
+#include "tests/wan/network.h"
 #include "tests/wan/topology.h"
 
 namespace reef::wan {
@@ -17,5 +18,8 @@ namespace reef::wan {
 
 // {"from","to","rtt_ms","routers":[{"address","rtt_ms","silent"}]} of the path between two hosts.
 [[nodiscard]] std::string route_json(const Topology& topology, HostIndex from, HostIndex to);
+
+// {"counts":[{"from","to","packets","bytes"}]}, hosts by name, of what `network` has counted.
+[[nodiscard]] std::string counts_json(const Topology& topology, const Network& network);
 
 }  // namespace reef::wan

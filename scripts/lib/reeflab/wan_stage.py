@@ -227,9 +227,11 @@ def resolve(host, server, name, timeout_s=1.0):
 class Answer:
     """What a client got for one file, as reef_wan_client reports it; times in ms from the start of its DNS question."""
     client: str
+    host: str
     path: str
     start_s: float  # since the crowd's start
-    server: str
+    addresses: list  # of the DNS answer, in its order
+    server: str      # the one that answered, else the last one tried
     status: int
     bytes: int
     right: bool

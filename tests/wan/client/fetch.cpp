@@ -25,10 +25,10 @@ std::string errno_text(int code) { return std::error_code(code, std::generic_cat
 
 }  // namespace
 
-Fetch::Fetch(std::uint64_t id, const Place& place, std::string path, Random& random, TimePoint now)
+Fetch::Fetch(std::uint64_t id, const Place& place, Url url, Random& random, TimePoint now)
     : id_(id),
       place_(place),
-      path_(std::move(path)),
+      url_(std::move(url)),
       started_at_(now),
       end_deadline_(now + place.plan.timeout),
       dns_id_(static_cast<std::uint16_t>(random())),
@@ -64,7 +64,7 @@ void Fetch::open_socket(int type, const Endpoint& peer, std::uint32_t events) {
 
 void Fetch::ask_resolver(TimePoint now) {
   if (dns_tries_++ == kDnsTries) return finish(now, "dns: no answer");
-  const auto query = encode_query(dns_id_, place_.plan.host);
+  const auto query = encode_query(dns_id_, url_.host);
   if (!query) return finish(now, query.error().message());
   if (!socket_.is_open()) open_socket(SOCK_DGRAM, {place_.client.resolver, 53}, EPOLLIN);
   if (!socket_.is_open()) return finish(now, "dns: no socket");
@@ -80,6 +80,7 @@ void Fetch::on_dns(TimePoint now) {
   if (!addresses) return finish(now, addresses.error().message());
   report_.dns_ms = since_start_ms(now);
   addresses_ = std::move(*addresses);
+  for (const IpAddress& address : addresses_) report_.addresses.push_back(to_string(address));
   connect_next(now);
 }
 
@@ -113,8 +114,8 @@ void Fetch::on_connected(TimePoint now) {
   event.data.u64 = id_;
   ::epoll_ctl(place_.epoll, EPOLL_CTL_MOD, socket_.get(), &event);
   const std::string host =
-      place_.plan.port == 80 ? place_.plan.host : place_.plan.host + ":" + std::to_string(place_.plan.port);
-  const std::string request = "GET " + path_ + " HTTP/1.1\r\nHost: " + host +
+      place_.plan.port == 80 ? url_.host : url_.host + ":" + std::to_string(place_.plan.port);
+  const std::string request = "GET " + url_.path + " HTTP/1.1\r\nHost: " + host +
                               "\r\nUser-Agent: reef-wan-client\r\nAccept: */*\r\nConnection: close\r\n\r\n";
   if (::send(socket_.get(), request.data(), request.size(), MSG_NOSIGNAL) !=
       static_cast<ssize_t>(request.size())) {

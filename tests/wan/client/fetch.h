@@ -24,8 +24,9 @@ namespace reef::wan {
 
 // How it went; times from the start of the fetch, in milliseconds, negative where that point was not reached.
 struct FetchReport {
-  std::string error;  // empty: all of the response was received
-  std::string server;
+  std::string error;                   // empty: all of the response was received
+  std::vector<std::string> addresses;  // of the DNS answer, in order
+  std::string server;                  // the last one that was tried
   int status = 0;
   std::uint64_t bytes = 0;
   std::string digest;  // SHA-256 of the body in hex
@@ -48,8 +49,11 @@ class Fetch {
     int epoll;
   };
 
-  // Everything that `place` refers to must outlive this.
-  Fetch(std::uint64_t id, const Place& place, std::string path, Random& random, TimePoint now);
+  // `url`: the host and the path. Everything that `place` refers to must outlive this.
+  struct Url {
+    std::string host, path;
+  };
+  Fetch(std::uint64_t id, const Place& place, Url url, Random& random, TimePoint now);
   Fetch(const Fetch&) = delete;
   Fetch& operator=(const Fetch&) = delete;
 
@@ -60,7 +64,7 @@ class Fetch {
   [[nodiscard]] TimePoint next_deadline() const { return std::min(step_deadline_, end_deadline_); }
   [[nodiscard]] bool is_finished() const { return state_ == State::finished; }
   [[nodiscard]] const FetchReport& report() const { return report_; }
-  [[nodiscard]] const std::string& path() const { return path_; }
+  [[nodiscard]] const Url& url() const { return url_; }
   [[nodiscard]] const CrowdClient& client() const { return place_.client; }
   [[nodiscard]] TimePoint started_at() const { return started_at_; }
 
@@ -84,7 +88,7 @@ class Fetch {
 
   const std::uint64_t id_;
   const Place place_;
-  const std::string path_;
+  const Url url_;
   const TimePoint started_at_;
   const TimePoint end_deadline_;
   const std::uint16_t dns_id_;

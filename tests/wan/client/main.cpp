@@ -107,10 +107,12 @@ class Crowd {
       visitor.done = true;
       return;
     }
+    const std::string& host =
+        plan_.hosts.size() == 1 ? plan_.hosts[0] : plan_.hosts[random_.below(plan_.hosts.size())];
     for (const std::string& path : plan_.pages[page]) {
       const std::uint64_t id = next_id_++;
       const Fetch::Place place{plan_, *visitor.client, visitor.netns, home_, epoll_.get()};
-      fetches_[id] = {std::make_unique<Fetch>(id, place, path, random_, now), index};
+      fetches_[id] = {std::make_unique<Fetch>(id, place, Fetch::Url{host, path}, random_, now), index};
       ++visitor.open_files;
     }
   }
@@ -151,11 +153,13 @@ class Crowd {
 
   void print(const Fetch& fetch) const {
     const FetchReport& report = fetch.report();
-    const auto digest = plan_.digests.find(fetch.path());
+    const auto digest = plan_.digests.find(fetch.url().path);
     const bool right = digest != plan_.digests.end() && digest->second == report.digest;
     const nlohmann::json line = {{"client", fetch.client().name},
-                                 {"path", fetch.path()},
+                                 {"host", fetch.url().host},
+                                 {"path", fetch.url().path},
                                  {"start_s", to_ms(fetch.started_at() - started_at_) / 1000},
+                                 {"addresses", report.addresses},
                                  {"server", report.server},
                                  {"status", report.status},
                                  {"bytes", report.bytes},

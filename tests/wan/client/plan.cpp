@@ -20,7 +20,8 @@ IpAddress address_of(const json& in) {
 
 CrowdPlan read(const json& in) {
   CrowdPlan plan;
-  plan.host = in.at("host").get<std::string>();
+  plan.hosts = in.contains("hosts") ? in.at("hosts").get<std::vector<std::string>>()
+                                    : std::vector{in.at("host").get<std::string>()};
   plan.port = in.value("port", plan.port);
   for (const json& client : in.at("clients")) {
     CrowdClient out{client.at("name").get<std::string>(), client.at("netns").get<std::string>(), {}, {}};
@@ -37,8 +38,8 @@ CrowdPlan read(const json& in) {
   plan.spread = seconds_of(in, "spread_s", plan.spread);
   plan.timeout = seconds_of(in, "timeout_s", plan.timeout);
   plan.give_up = seconds_of(in, "give_up_s", plan.give_up);
-  if (plan.pages.empty() || plan.clients.empty())
-    throw std::invalid_argument("pages and clients must not be empty");
+  if (plan.pages.empty() || plan.clients.empty() || plan.hosts.empty())
+    throw std::invalid_argument("pages, clients and hosts must not be empty");
   return plan;
 }
 

@@ -24,7 +24,9 @@ struct CrowdClient {
 // `lasts` has passed, random pages with `think` between them. Every file is a new connection after a new DNS
 // question, as in the paper's measure (DNS, connect, fetch).
 struct CrowdPlan {
-  std::string host;  // of the URLs; resolved and sent as Host
+  // Of the URLs; resolved and sent as Host. All files of a page come from one, drawn for each page. Never
+  // empty.
+  std::vector<std::string> hosts;
   std::uint16_t port = 80;
   std::vector<CrowdClient> clients;
   std::vector<std::vector<std::string>> pages;
@@ -38,7 +40,8 @@ struct CrowdPlan {
   Duration give_up{};  // everything still running then is reported as unfinished; 0: never
 };
 
-// From JSON: {"host","port","clients":[{"name","netns","resolver","connect_to"}],"pages":[[path,..],..],
+// From JSON: {"host" or
+// "hosts","port","clients":[{"name","netns","resolver","connect_to"}],"pages":[[path,..],..],
 // "digests":{path:hex},"seed","first_pages","lasts_s","think_s","spread_s","timeout_s","give_up_s"}.
 [[nodiscard]] Result<CrowdPlan> parse_plan(std::string_view json);
 
