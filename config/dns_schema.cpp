@@ -15,13 +15,14 @@ void add_names(std::vector<Setting>& out) {
                        "on. false: every name under the suffix has its addresses itself."));
   out.push_back(scalar("dns.near_address_ttl", SecondsType{Seconds(1), hours(24)},
                        REEF_FIELD(dns.near_address_ttl), "As dns.address_ttl, of proxies near the client."));
-  out.push_back(scalar("dns.cut_ttl", SecondsType{Seconds(1), hours(24 * 7)}, REEF_FIELD(dns.cut_ttl),
-                       "Of the NS records of the levels and their addresses: how long a resolver asks the near "
-                       "name servers that it knows."));
-  out.push_back(scalar("dns.cut_negative_ttl", SecondsType{Seconds(0), hours(3)},
-                       REEF_FIELD(dns.cut_negative_ttl),
-                       "How long a resolver that is not near believes that a level is no place for it, before "
-                       "it asks again."));
+  out.push_back(
+      scalar("dns.cut_ttl", SecondsType{Seconds(1), hours(24 * 7)}, REEF_FIELD(dns.cut_ttl),
+             "Of the NS records of the levels and their addresses: how long a resolver asks the near "
+             "name servers that it knows."));
+  out.push_back(
+      scalar("dns.cut_negative_ttl", SecondsType{Seconds(0), hours(3)}, REEF_FIELD(dns.cut_negative_ttl),
+             "How long a resolver that is not near believes that a level is no place for it, before "
+             "it asks again."));
   out.push_back(scalar("dns.servers_max", IntegerType{1, 10}, REEF_FIELD(dns.servers_max),
                        "Name servers named for a level."));
   out.push_back(scalar("dns.https_port", IntegerType{0, 65535}, REEF_FIELD(dns.https_port),
@@ -36,7 +37,8 @@ void add_names(std::vector<Setting>& out) {
 void add_locality(std::vector<Setting>& out) {
   out.push_back(scalar("dns.client_subnets", BooleanType{}, REEF_FIELD(dns.client_subnets),
                        "Heed the client's network where the resolver tells it (RFC 7871)."));
-  out.push_back(scalar("dns.wait", MillisecondsType{Milliseconds(0), Milliseconds(2'000)}, REEF_FIELD(dns.wait),
+  out.push_back(scalar("dns.wait", MillisecondsType{Milliseconds(0), Milliseconds(2'000)},
+                       REEF_FIELD(dns.wait),
                        "How long the first answer to a network may wait until it is known how near it is. 0: "
                        "it does not wait, and the next answer is better."));
   out.push_back(scalar("dns.locate", BooleanType{}, REEF_FIELD(dns.locate),

@@ -273,7 +273,7 @@ void Node::rpc_timed_out(TimePoint now, std::uint64_t transaction) {
     Rpc& rpc = rpcs_.at(transaction);
     if (!rpc.overdue) return rpc_overdue(now, transaction);
     const TableEntry* entry = table_.find(rpc.expected);
-    if (entry != nullptr && entry->contact.rpc == rpc.to) {
+    if (entry != nullptr && entry->contact.rpc == rpc.to && !rpc.is_check) {
       if (rpc.attempts == 1) note_silence(1);
       const Contact contact = entry->contact;
       if (table_.timed_out(rpc.expected)) contact_dropped(now, contact);
@@ -294,7 +294,7 @@ void Node::rpc_timed_out(TimePoint now, std::uint64_t transaction) {
 
 void Node::rpc_failed(TimePoint now, const Rpc& rpc) {
   counters_.rpcs_failed.add();
-  if (options_.levels > 1 && !rpc.expected.is_zero()) clusters_.lost(rpc.expected);
+  if (options_.levels > 1 && !rpc.expected.is_zero() && !rpc.is_check) clusters_.lost(rpc.expected);
   switch (rpc.purpose) {
     case Purpose::ping:
       pinging_.erase(rpc.expected);
@@ -476,7 +476,7 @@ void Node::note_requester(TimePoint now, const Contact& contact, const Header& h
   }
   switch (table_.admission(contact, shared)) {
     case RoutingTable::Admission::added:
-      if (unverified_pings_ < options_.unverified_pings_max) ping(now, contact, true);
+      if (unverified_pings_ < options_.unverified_pings_max) ping(now, contact, PingKind::unverified);
       break;
     case RoutingTable::Admission::bucket_full:
       table_.remember(contact);

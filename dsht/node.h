@@ -107,7 +107,9 @@ struct FindNodes {
   // Where the target is, as keys of the hint domain, the most specific first; 24 count. None: strangers of
   // our own cluster of `level` are looked for, by a random walk among its members.
   std::vector<Key> hints;
-  // Asked besides, as though the first hint had named them: those whose word is wanted anew. 64 in all.
+  // Asked besides, as though the first hint had named them: those whose word is wanted anew. 64 in all. Who
+  // is silent is not named, but keeps its place in the table: whoever wants to know within seconds who lives
+  // asks so often that a short trouble of our own would empty it.
   std::vector<Contact> contacts{};
   Level level = 0;
   std::size_t count = 8;
@@ -258,6 +260,7 @@ class Node {
     bool overdue = false;  // later than the contact usually is: the walk no longer waits for it alone
     bool token_retried = false;
     bool unverified = false;  // a ping to somebody who only asked us something
+    bool is_check = false;    // a ping of FindNodes::contacts: silence is no failure of the contact
     ClusterId cluster;        // of a SAMPLE
     WalkId search = 0;        // that it was sent for
   };
@@ -386,7 +389,8 @@ class Node {
   [[nodiscard]] bool is_depleted() const;
   void look_for_the_lost(TimePoint now);
   void refresh_self(TimePoint now);
-  void ping(TimePoint now, const Contact& contact, bool unverified = false);
+  enum class PingKind : std::uint8_t { upkeep, unverified, check };
+  void ping(TimePoint now, const Contact& contact, PingKind kind = PingKind::upkeep);
   void contact_dropped(TimePoint now, const Contact& contact);
 
   // node_replicate.cpp: values where they belong
@@ -415,7 +419,8 @@ class Node {
   };
   void read_hints(TimePoint now, WalkId id, Search& search, Duration budget);
   void sample_members(TimePoint now, WalkId id, Search& search);
-  void note_named(TimePoint now, Search& search, const Contact& contact, std::size_t hint);
+  void note_named(TimePoint now, Search& search, const Contact& contact, std::size_t hint,
+                  bool is_check = false);
   void search_read(TimePoint now, const Walk& walk, WalkEnd end);
   void search_sampled(TimePoint now, WalkId id, const std::vector<Contact>& contacts);
   // The ping to somebody named has ended: `settle` says how.

@@ -173,7 +173,7 @@ std::vector<Contact> Node::contacts_under_hint(const std::vector<WireValue>& val
 void Node::on_hint(TimePoint now, const std::vector<WireValue>& values) {
   for (const Contact& contact : contacts_under_hint(values)) {
     counters_.hinted.add();
-    ping(now, contact, true);
+    ping(now, contact, PingKind::unverified);
   }
 }
 

@@ -22,7 +22,7 @@ WalkId Node::find_nodes(TimePoint now, FindNodes what, Duration budget) {
   search.due = now + std::clamp(budget, Duration::zero(), options_.walk_max);
   // A walk that ends at once shall not end the search before the next one has begun.
   ++search.open;
-  for (const Contact& contact : search.what.contacts) note_named(now, search, contact, 0);
+  for (const Contact& contact : search.what.contacts) note_named(now, search, contact, 0, true);
   if (!search.what.hints.empty()) {
     read_hints(now, id, search, budget);
   } else if (search.what.contacts.empty() && search.what.level > 0 && search.what.level < options_.levels) {
@@ -78,7 +78,8 @@ void Node::search_sampled(TimePoint now, WalkId id, const std::vector<Contact>& 
   end_if_settled(id);
 }
 
-void Node::note_named(TimePoint now, Search& search, const Contact& contact, std::size_t hint) {
+void Node::note_named(TimePoint now, Search& search, const Contact& contact, std::size_t hint,
+                      bool is_check) {
   const auto known = std::find_if(search.named.begin(), search.named.end(),
                                   [&](const Named& n) { return n.contact.id == contact.id; });
   if (known != search.named.end()) {
@@ -92,7 +93,10 @@ void Node::note_named(TimePoint now, Search& search, const Contact& contact, std
       now - entry->heard_at < search.what.heard_within) {
     named = {entry->contact, hint, Named::State::answered, entry->rtt.least(), entry->heard_at};
   } else {
-    ping(now, contact, entry == nullptr);
+    ping(now, contact,
+         entry == nullptr ? PingKind::unverified
+         : is_check       ? PingKind::check
+                          : PingKind::upkeep);
     if (!pinging_.contains(contact.id)) return;  // too many requests in flight
   }
   search.named.push_back(std::move(named));

@@ -238,7 +238,8 @@ void Node::ping_due(TimePoint now) {
   }
 }
 
-void Node::ping(TimePoint now, const Contact& contact, bool unverified) {
+void Node::ping(TimePoint now, const Contact& contact, PingKind kind) {
+  const bool unverified = kind == PingKind::unverified;
   if (!pinging_.insert(contact.id).second) return;
   Rpc rpc;
   rpc.to = contact.rpc;
@@ -246,11 +247,13 @@ void Node::ping(TimePoint now, const Contact& contact, bool unverified) {
   rpc.purpose = Purpose::ping;
   rpc.attempts_max = options_.find_attempts;
   rpc.unverified = unverified;
+  rpc.is_check = kind == PingKind::check;
   if (!send_rpc(now, std::move(rpc), Ping{})) {
     pinging_.erase(contact.id);
     return;
   }
   if (unverified) ++unverified_pings_;
+  if (kind == PingKind::check) return;
   if (TableEntry* entry = table_.find(contact.id)) entry->asked_at = now;
 }
 

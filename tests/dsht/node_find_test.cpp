@@ -46,6 +46,24 @@ TEST_CASE_FIXTURE(NodeFixture, "who was heard longer ago than wanted is asked ag
   CHECK(searches[0].near.nodes[0].heard_at == now);
 }
 
+TEST_CASE_FIXTURE(NodeFixture,
+                  "silence to such a question is no failure of a contact, whose own time comes") {
+  Peer& known = contact(0x11, 0, 30ms);
+  FindNodes what;
+  what.contacts = {known.contact()};
+  what.heard_within = 0s;
+  node.find_nodes(now, what, 500ms);
+  pass(500ms);
+  CHECK(requests(MessageType::ping).size() == 2);  // asked twice
+  REQUIRE(searches.size() == 1);
+  for (const NodesFound& search : searches) CHECK(search.near.nodes.empty());
+  REQUIRE(node.table().find(known.id) != nullptr);
+  CHECK(!node.table().find(known.id)->is_suspect());
+  // The node's own pings find it out all the same.
+  pass(60s);
+  CHECK(node.table().find(known.id) == nullptr);
+}
+
 TEST_CASE_FIXTURE(NodeFixture, "a node says from now on what it was told that it offers") {
   Peer& asker = peer(0x11);
   CHECK(ask(asker, Ping{})->message.header.services == 0);
