@@ -26,14 +26,16 @@ ConnectionPool::Bucket& ConnectionPool::bucket_of(const Endpoint& endpoint, std:
 }
 
 std::unique_ptr<PlainConnection> ConnectionPool::take(const Endpoint& endpoint, std::string_view host,
-                                                      PlainConnection::Handler& handler, bool for_once) {
+                                                      PlainConnection::Handler& handler) {
   Bucket& bucket = bucket_of(endpoint, host);
   for (std::size_t i = bucket.size(); i-- > 0;) {
     if (!leads_to(*bucket[i], endpoint, host)) continue;
     std::unique_ptr<PlainConnection> connection = std::move(bucket[i]);
     bucket.erase(bucket.begin() + static_cast<std::ptrdiff_t>(i));
     --size_;
-    if (for_once && !connection->is_quiet()) continue;
+    // What has happened to it may not have been told to us yet in this turn. Bytes that nobody asked for
+    // would be taken for the answer, and kept under the wrong name.
+    if (!connection->is_quiet()) continue;
     connection->set_handler(handler);
     return connection;
   }

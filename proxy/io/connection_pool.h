@@ -29,11 +29,9 @@ class ConnectionPool final : private PlainConnection::Handler {
   ConnectionPool(const ConnectionPool&) = delete;
   ConnectionPool& operator=(const ConnectionPool&) = delete;
 
-  // The one to that server that was used last, or null; from now on `handler` is told of it. What has
-  // happened to it in this turn may not have been told to us yet: `for_once`, for a request that cannot be
-  // sent again, has it looked at, which is a system call.
+  // The one to that server that was used last, or null; from now on `handler` is told of it.
   [[nodiscard]] std::unique_ptr<PlainConnection> take(const Endpoint& endpoint, std::string_view host,
-                                                      PlainConnection::Handler& handler, bool for_once);
+                                                      PlainConnection::Handler& handler);
   // To be kept; nothing of an earlier answer is left on it.
   void keep(std::unique_ptr<PlainConnection> connection);
   [[nodiscard]] std::size_t size() const { return size_; }

@@ -194,7 +194,7 @@ void PlainFetcher::launch(Fetch& fetch) {
   fetch.reused = false;
   if (!request.fresh_connection) {
     for (const Endpoint& address : request.addresses) {
-      fetch.connection = pool_.take(address, request.host, fetch, !can_repeat(request));
+      fetch.connection = pool_.take(address, request.host, fetch);
       if (fetch.connection == nullptr) continue;
       fetch.reused = true;
       return ask(fetch);
