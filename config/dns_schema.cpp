@@ -10,9 +10,11 @@ using std::chrono::hours;
 using std::chrono::minutes;
 
 void add_names(std::vector<Setting>& out) {
-  out.push_back(scalar("dns.levels", BooleanType{}, REEF_FIELD(dns.levels),
-                       "Delegate by level, so that a resolver that met a near node asks near nodes from then "
-                       "on. false: every name under the suffix has its addresses itself."));
+  out.push_back(
+      scalar("dns.levels", BooleanType{}, REEF_FIELD(dns.levels),
+             "Delegate by level, so that a resolver that met a near node asks near nodes from then "
+             "on; for networks whose nodes answer DNS on port 53. false: every name under the suffix "
+             "has its addresses itself."));
   out.push_back(scalar("dns.near_address_ttl", SecondsType{Seconds(1), hours(24)},
                        REEF_FIELD(dns.near_address_ttl), "As dns.address_ttl, of proxies near the client."));
   out.push_back(

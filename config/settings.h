@@ -160,7 +160,7 @@ struct DnsSettings {
   int slip = 2;
   int tcp_connections_max = 512;
   Milliseconds tcp_idle_timeout{10'000};
-  bool levels = true;
+  bool levels = false;
   Seconds near_address_ttl{30};
   Seconds cut_ttl{3600};
   Seconds cut_negative_ttl{15};

@@ -281,14 +281,14 @@ TEST_CASE("names of nodes in a second zone, and records given by hand, reach the
   config::Settings settings;
   settings.network.zone = settings.network.suffix = "reef.example";
   settings.network.nodes_zone = "nodes.example";
-  settings.dns.levels = false;
+  settings.dns.levels = true;
   settings.dns.https_port = 8443;
   settings.dns.records = {"a.reef.example TXT x", "b.reef.example 5 A 192.0.2.1"};
   auto dns = node::dns_options(settings);
   REQUIRE(dns);
   REQUIRE(dns->zone.nodes_zone);
   CHECK(dns->zone.nodes_zone->text() == "nodes.example.");
-  CHECK_FALSE(dns->zone.levels);
+  CHECK(dns->zone.levels);
   CHECK(dns->zone.https_port == 8443);
   REQUIRE(dns->records.size() == 2);
   CHECK(dns->records[1].ttl == 5);

@@ -172,9 +172,8 @@ class BrowseWorld:
         self.runs["nodes"] += 1
         self.suffix = FLAT_ZONE if flat else SUFFIX
         zones = ["--zone", self.suffix, "--suffix", self.suffix]
-        if flat:
-            zones += ["--set", "dsht.levels=1", "--set", "dns.levels=false"]
-        elif not self.options.one_zone:
+        zones += ["--set", "dsht.levels=1"] if flat else ["--set", "dns.levels=true"]
+        if not flat and not self.options.one_zone:
             zones += ["--set", f"network.nodes_zone={NODES_ZONE}"]
         ttls = [word for key in ("address_ttl", "near_address_ttl") if self.options.address_ttl
                 for word in ("--set", f"dns.{key}={self.options.address_ttl}s")]
