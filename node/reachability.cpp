@@ -77,7 +77,9 @@ dsht::Services Reachability::reached(const dsht::Contact& contact) const {
   if (!options_.enabled) return contact.services;
   const auto at = known_.find(contact.id);
   if (at == known_.end() || !is_same_place(at->second.contact, contact)) return 0;
-  return static_cast<dsht::Services>(at->second.reached & contact.services);
+  // What we have seen ourselves counts before the node's own word, which follows our visit by a ping's time.
+  // One that is about to leave says that it offers nothing.
+  return contact.services == 0 ? dsht::Services{0} : at->second.reached;
 }
 
 void Reachability::note_visits(TimePoint now, std::uint64_t count) {

@@ -38,7 +38,8 @@ class Reachability {
   [[nodiscard]] std::vector<dsht::Contact> due(TimePoint now, std::span<const dsht::Contact> wanted);
   // `reached`: what of it answered there as it should.
   void checked(TimePoint now, const dsht::Contact& contact, dsht::Services reached);
-  // What of the contact's services may be named: those that it says, and that we reached at those ports.
+  // What of the contact's services may be named: those that we reached at its ports, unless it offers nothing
+  // any more.
   [[nodiscard]] dsht::Services reached(const dsht::Contact& contact) const;
 
   // How often others came to see whether we are there, since the start.

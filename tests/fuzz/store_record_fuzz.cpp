@@ -1,5 +1,5 @@
-// The store's record of a head and its check: any bytes must be refused or decode to what encodes to the same bytes. The
-// checksum is set right for half of the inputs, so that the layout behind it is reached.
+// The store's record of a head and its check: any bytes must be refused or decode to what encodes to the same
+// bytes. The checksum is set right for half of the inputs, so that the layout behind it is reached.
 #include <xxhash.h>
 
 #include <algorithm>

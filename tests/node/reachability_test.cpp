@@ -38,15 +38,15 @@ TEST_CASE("nobody is named before what it says that it offers was reached") {
   CHECK(reach.reached(one[0]) == kBoth);
 }
 
-TEST_CASE("of what was reached only that counts which the node says that it serves") {
+TEST_CASE("what was reached counts before the node says that it serves it, and nothing of one that leaves") {
   Reachability reach({});
   Contacts one = {contact(1)};
   REQUIRE(reach.due(kStart, one).size() == 1);
   reach.checked(kStart, one[0], kBoth);
   one[0].services = kServiceDns;
-  CHECK(reach.reached(one[0]) == kServiceDns);
-  one[0].services = kBoth;
   CHECK(reach.reached(one[0]) == kBoth);
+  one[0].services = 0;
+  CHECK(reach.reached(one[0]) == 0);
 }
 
 TEST_CASE("one that was reached is visited again now and then, one that was not ever more rarely") {
