@@ -13,6 +13,10 @@ namespace {
 constexpr Duration kPingBudget = std::chrono::milliseconds(2500);
 constexpr std::size_t kWritesMax = 1024;  // in one batch
 constexpr double kBusyWeight = 0.1;
+// Fewer are filled up with nodes that were not visited yet.
+constexpr std::size_t kCandidatesMin = 2, kUntriedMax = 8;
+constexpr Duration kUntriedHeardWithin = std::chrono::seconds(60);
+constexpr double kUntriedWeight = 0.01;
 constexpr std::size_t kNearEnough = 2;  // addresses: when one does not answer, there is another
 
 dnsd::Source source_of(FindingSource source) {
@@ -148,6 +152,18 @@ std::vector<dnsd::Candidate> Guide::candidates() const {
     if (services == 0) continue;
     const double weight = (node.contact.services & dsht::kServiceBusy) != 0 ? kBusyWeight : 1;
     out.push_back({node.contact.rpc.address, services, node.level, node.rtt, weight});
+  }
+  if (out.size() < kCandidatesMin) {
+    // A young network: whoever is known is better than an answer whose one address may die with its node.
+    dsht::NodesQuery query;
+    query.count = kUntriedMax;
+    query.services = 0;
+    query.heard_within = kUntriedHeardWithin;
+    for (const dsht::Neighbour& node : index_.nodes(query)) {
+      const dsht::Contact& contact = node.contact;
+      if (!reachability_.is_untried(contact) || contact.http_port != options_.http_port) continue;
+      out.push_back({contact.rpc.address, dsht::kServiceProxy, node.level, node.rtt, kUntriedWeight});
+    }
   }
   if (!is_shown()) return out;
   for (const IpAddress& own : now_.own) {

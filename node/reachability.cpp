@@ -82,6 +82,13 @@ dsht::Services Reachability::reached(const dsht::Contact& contact) const {
   return contact.services == 0 ? dsht::Services{0} : at->second.reached;
 }
 
+bool Reachability::is_untried(const dsht::Contact& contact) const {
+  const auto at = known_.find(contact.id);
+  return offered(contact) != 0 && contact.services != 0 &&
+         (at == known_.end() || !is_same_place(at->second.contact, contact) ||
+          (at->second.failures == 0 && at->second.reached == 0));
+}
+
 void Reachability::note_visits(TimePoint now, std::uint64_t count) {
   if (count > visits_) visited_at_ = now;
   visits_ = count;

@@ -42,6 +42,9 @@ class Reachability {
   // any more.
   [[nodiscard]] dsht::Services reached(const dsht::Contact& contact) const;
 
+  // Nothing speaks against it yet: it offers something, and was not looked for in vain.
+  [[nodiscard]] bool is_untried(const dsht::Contact& contact) const;
+
   // How often others came to see whether we are there, since the start.
   void note_visits(TimePoint now, std::uint64_t count);
   // Whether our proxy was reached from outside lately.

@@ -49,6 +49,21 @@ TEST_CASE("what was reached counts before the node says that it serves it, and n
   CHECK(reach.reached(one[0]) == 0);
 }
 
+TEST_CASE("one is untried until it was visited, well or in vain, and not when it leaves") {
+  Reachability reach({});
+  Contacts two = {contact(1), contact(2)};
+  CHECK(reach.is_untried(two[0]));
+  REQUIRE(reach.due(kStart, two).size() == 2);
+  CHECK(reach.is_untried(two[0]));
+  reach.checked(kStart, two[0], kBoth);
+  reach.checked(kStart, two[1], 0);
+  CHECK_FALSE(reach.is_untried(two[0]));
+  CHECK_FALSE(reach.is_untried(two[1]));
+  Contacts leaving = {contact(3)};
+  leaving[0].services = 0;
+  CHECK_FALSE(reach.is_untried(leaving[0]));
+}
+
 TEST_CASE("one that was reached is visited again now and then, one that was not ever more rarely") {
   ReachabilityOptions options;
   Reachability reach(options);
