@@ -58,6 +58,7 @@ proxy::PeerOptions peer_options(const Settings& settings) {
   out.announce_ttl = settings.dsht.announce_ttl;
   out.pointer_ttl = settings.dsht.pointer_ttl;
   out.index_budget = settings.dsht.budget_min;
+  out.index_budget_max = settings.dsht.budget_max;
   out.hedge_delay_min = settings.proxy.peer.hedge_delay_min;
   out.hedge_delay_max = settings.proxy.peer.hedge_delay_max;
   out.silence_max = settings.proxy.peer.silence_max;

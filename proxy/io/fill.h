@@ -184,6 +184,7 @@ class Fill {
   // What is shared is fetched by GET, whoever asked first.
   [[nodiscard]] std::string_view method() const { return alone_ ? request_->head().method : "GET"; }
   void announce();
+  void send_announcement(Duration budget);
   void on_announced(const dsht::Announced& answer);
   void take_sources(const dsht::Announced& answer);
   void next_source();
@@ -274,6 +275,7 @@ class Fill {
 
   bool announced_ = false;
   bool locating_ = false;
+  bool is_patient_ = false;   // the announcement was repeated with the longest budget
   bool awaits_body_ = false;  // the request's, before the origin is asked
   bool origin_asked_ = false;
   bool unconditional_ = false;  // the origin confirmed what we do not have: asked again, for the whole

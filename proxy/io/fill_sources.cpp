@@ -29,21 +29,33 @@ bool Fill::cooperates() const {
 }
 
 void Fill::announce() {
-  const PeerOptions& peers = host_.options().peers;
   locating_ = true;
   announced_ = true;
-  renew_at_ = host_.loop().now() + peers.announce_ttl / 2;
   host_.stats().announces.add();
-  host_.index()->announce(host_.key_of(request_->plain_url), encode_pointer(peers.advertise),
-                          peers.announce_ttl, host_.index_budget(),
-                          [&host = host_, id = id_](const dsht::Announced& answer) {
-                            if (Fill* fill = host.find_fill(id)) fill->on_announced(answer);
-                          });
+  send_announcement(host_.index_budget());
   arm();
 }
 
+void Fill::send_announcement(Duration budget) {
+  const PeerOptions& peers = host_.options().peers;
+  renew_at_ = host_.loop().now() + peers.announce_ttl / 2;
+  host_.index()->announce(host_.key_of(request_->plain_url), encode_pointer(peers.advertise),
+                          peers.announce_ttl, budget,
+                          [&host = host_, id = id_](const dsht::Announced& answer) {
+                            if (Fill* fill = host.find_fill(id)) fill->on_announced(answer);
+                          });
+}
+
 void Fill::on_announced(const dsht::Announced& answer) {
-  if (!locating_ || ended_) return;  // a renewal's answer changes nothing
+  if (ended_) return;
+  if (!locating_) return on_renewed(answer);
+  // Too late for the usual budget, as when all nodes start at once: whoever went on alone now would ask the
+  // origin beside others.
+  const bool is_unheard = answer.end == dsht::WalkEnd::deadline && !answer.stored && answer.earlier.empty();
+  if (is_unheard && !is_patient_) {
+    is_patient_ = true;
+    return send_announcement(host_.options().peers.index_budget_max);
+  }
   locating_ = false;
   if (!answer.earlier.empty()) host_.stats().announces_found.add();
   take_sources(answer);
@@ -82,7 +94,7 @@ void Fill::take_sources(const dsht::Announced& answer) {
 
 // Who was still fetching may have the whole by now, and so may others that came since.
 void Fill::on_renewed(const dsht::Announced& answer) {
-  if (ended_ || writer_ == nullptr) return;
+  if (writer_ == nullptr) return;
   for (const dsht::Value& value : answer.earlier) {
     const auto peer = decode_pointer(value.data);
     if (value.provisional || !peer || *peer == host_.options().peers.advertise ||
@@ -300,14 +312,7 @@ void Fill::check_time() {
   if (ended_) return;
   const TimePoint now = host_.loop().now();
   const PeerOptions& peers = host_.options().peers;
-  if (announced_ && now >= renew_at_) {
-    renew_at_ = now + peers.announce_ttl / 2;
-    host_.index()->announce(host_.key_of(request_->plain_url), encode_pointer(peers.advertise),
-                            peers.announce_ttl, host_.index_budget(),
-                            [&host = host_, id = id_](const dsht::Announced& answer) {
-                              if (Fill* fill = host.find_fill(id)) fill->on_renewed(answer);
-                            });
-  }
+  if (announced_ && now >= renew_at_) send_announcement(host_.index_budget());
   for (std::size_t i = 0; i < attempts_.size() && !ended_; ++i) {
     Attempt& attempt = *attempts_[i];
     if (!attempt.source_) continue;

@@ -73,6 +73,7 @@ struct PeerOptions {
   std::chrono::seconds pointer_ttl{3600};  // of the pointer to a complete object, or its remaining freshness
   std::size_t renewals_max = 65536;        // pointers that one worker keeps alive
   milliseconds index_budget{300};          // of one announcement, until Worker::set_index_budget()
+  milliseconds index_budget_max{1500};     // of its repetition, where nobody had taken it within that
   milliseconds connect_timeout_min{200};   // 4 x RTT within these bounds
   milliseconds connect_timeout_max{1000};
   milliseconds hedge_delay_min{

@@ -23,6 +23,7 @@ import time
 
 from . import build_dir
 from .node import NodeError, wait_until
+from .report import environment, write_json
 
 STATE_PREFIX = "reef-wan-"
 EXIT_NOT_ROOT = 77
@@ -263,11 +264,25 @@ def healthy(health):
 EXIT_UNTRUSTED = 3  # of one run, within scripts/wan: it shows nothing, whatever came out
 
 
-def exit_status(problems, health):
-    """0: it showed what it is for. EXIT_UNTRUSTED: the emulator could not keep time, so nothing follows. Otherwise 1."""
-    if healthy(health):
+def conclude(options, result, problems, *healths):
+    """An experiment's last lines and its JSON file: what is wrong, a network that could not keep time included. Returns
+    0 when it showed what it is for, EXIT_UNTRUSTED when nothing follows from it, otherwise 1."""
+    untrusted = [reason for health in healths for reason in healthy(health)]
+    problems = [*problems, *(f"not to be trusted: {reason}" for reason in untrusted)]
+    for problem in problems:
+        print(f"WRONG: {problem}")
+    print(f"met: {str(not problems).lower()}")
+    if options.json:
+        write_json(options.json, {**result, "problems": problems, "met": not problems,
+                                  "thrown_away": options.thrown_away, "on": environment()})
+    if untrusted:
         return EXIT_UNTRUSTED
     return 1 if problems else 0
+
+
+def emulator_line(health):
+    return (f"emulator: late p99 {health['late_ms_p99']:.2f} ms, {health['cpu_share']:.2f} of a core, "
+            f"{health['overruns']} overruns, {health['packets']} packets")
 
 
 def short_health(health):

@@ -9,7 +9,7 @@ import dataclasses
 import time
 
 from .node import stop_all, wait_until
-from .wan import World, WanError, binary
+from .wan import WanError, World, binary
 from .wan_places import (ALL_METROS, ALL_REGIONS, Place, choose_metros, keep_logs, quick_decisions, settle, start)
 from .wan_stage import Crowd, Origin
 from .wan_tree import RESOLVERS, TLD, Tree

@@ -16,8 +16,8 @@ import itertools
 
 from . import program
 from .node import NodeError, stop_all, wait_until
-from .report import Progress, environment, percentiles, table, write_json
-from .wan import World, exit_status, healthy, short_health
+from .report import Progress, percentiles, table
+from .wan import World, conclude, emulator_line, short_health
 from .wan_places import (ALL_METROS, ALL_REGIONS, LEVELS, NEAR_MS, Place, choose_metros, keep_logs, look, quick_decisions,
                          settle, start)
 
@@ -129,19 +129,11 @@ def main(options):
               "level_1": agreements[1], "switches": switches, "hints": hint_rows, "walks": walk_rows,
               "walk_ms": percentiles([r["took_ms"] for r in walk_rows if r["took_ms"] is not None]),
               "history": history, "clusters": ids, "health": short_health(health)}
-    result["problems"] = problems = judge(result, options, health, bad_exits)
-    result["met"] = not problems
-    result["on"] = environment()
     print_result(result, shown)
-    for problem in problems:
-        print(f"WRONG: {problem}")
-    print(f"met: {str(result['met']).lower()}")
-    if options.json:
-        write_json(options.json, dict(result, thrown_away=options.thrown_away))
-    return exit_status(problems, health)
+    return conclude(options, result, judge(result, options, bad_exits), health)
 
 
-def judge(result, options, health, bad_exits):
+def judge(result, options, bad_exits):
     problems = []
     if result["settled_s"] is None:
         problems.append(f"the clusters did not settle on the topology within {options.settle_s:g} s")
@@ -163,7 +155,7 @@ def judge(result, options, health, bad_exits):
                             f"{row['rtt_ms']} ms")
     if bad_exits:
         problems.append(f"nodes that did not end with 0 on SIGTERM: {', '.join(bad_exits)}")
-    return problems + [f"not to be trusted: {reason}" for reason in healthy(health)]
+    return problems
 
 
 def print_result(result, shown):
@@ -181,6 +173,4 @@ def print_result(result, shown):
           f"{min(met)} to {max(met)} contacts found through them")
     ms = result["walk_ms"]
     print(f"{len(result['walks'])} values looked up in their metro: p50 {ms['p50']} ms, p99 {ms['p99']} ms\n\n{shown}\n")
-    h = result["health"]
-    print(f"emulator: late p99 {h['late_ms_p99']:.2f} ms, {h['cpu_share']:.2f} of a core, {h['overruns']} overruns, "
-          f"{h['packets']} packets")
+    print(emulator_line(result["health"]))

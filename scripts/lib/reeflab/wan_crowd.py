@@ -13,8 +13,8 @@ import collections
 import pathlib
 
 from .plot import Chart
-from .report import LOCAL, ORIGIN, PEER, Progress, environment, percentiles, table, write_json
-from .wan import exit_status, healthy, short_health
+from .report import LOCAL, ORIGIN, PEER, Progress, percentiles, table
+from .wan import conclude, emulator_line, short_health
 from .wan_stage import ORIGIN_HOST, Stage, add_stage_arguments, make_pages
 
 PAGES, FILES, FILE_BYTES = 4, 3, 41_000
@@ -111,18 +111,13 @@ def main(options):
     if independent:
         result["independent"] = dict(summary(independent[0], independent[1], objects), seconds=options.independent_s,
                                      health=short_health(independent[2]))
-    result["problems"] = problems = judge(result, health, bad_exits)
-    result["on"] = environment()
 
     print_result(result, answers, direct, independent)
-    for problem in problems:
-        print(f"WRONG: {problem}")
-    if options.json:
-        write_json(options.json, dict(result, thrown_away=options.thrown_away))
+    status = conclude(options, result, judge(result, bad_exits), health)
     if options.plot:
         for path in plot(options.plot, result, answers, direct, independent):
             print(f"wrote {path}")
-    return exit_status(problems, health)
+    return status
 
 
 def parts(answers):
@@ -134,7 +129,7 @@ def parts(answers):
             "body": percentiles([a.total_ms - a.first_byte_ms for a in good])}
 
 
-def judge(result, health, bad_exits):
+def judge(result, bad_exits):
     """What keeps this run from showing what it is for."""
     problems = []
     if result["origin_fetches"] != result["objects"]:
@@ -146,7 +141,7 @@ def judge(result, health, bad_exits):
             problems.append(f"{result[key]} {what}")
     if bad_exits:
         problems.append(f"nodes that did not end with 0 on SIGTERM: {', '.join(bad_exits)}")
-    return problems + [f"not to be trusted: {reason}" for reason in healthy(health)]
+    return problems
 
 
 def percent(share):
@@ -180,10 +175,8 @@ def print_result(result, answers, direct, independent):
     if independent and result["independent"]["unfinished"]:
         print(f"independent: {result['independent']['unfinished']} requests had not ended after "
               f"{result['independent']['seconds']:g} s and count with the time they had taken")
-    h = result["health"]
     print(f"\n{result['origin_fetches']} origin fetches for {result['objects']} objects (CoralCDN: 15 for 12), "
-          f"{result['failed']} failed, {result['wrong_bytes']} wrong; emulator: late p99 {h['late_ms_p99']:.2f} ms, "
-          f"{h['cpu_share']:.2f} of a core, {h['overruns']} overruns, {h['packets']} packets")
+          f"{result['failed']} failed, {result['wrong_bytes']} wrong; {emulator_line(result['health'])}")
 
 
 def plot(prefix, result, answers, direct, independent):

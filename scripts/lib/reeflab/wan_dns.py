@@ -18,8 +18,8 @@ import pathlib
 
 from . import wan_dns_ecs, wan_dns_kill
 from .plot import Chart
-from .report import Progress, environment, table, write_json
-from .wan import exit_status, healthy, short_health
+from .report import Progress, table
+from .wan import conclude, emulator_line, short_health
 from .wan_browse import BrowseWorld, add_browse_arguments
 from .wan_near import Nearness, percent
 from .wan_stage import make_pages
@@ -63,21 +63,12 @@ def main(options):
         problems.insert(0, f"the clusters did not settle on the topology within {options.settle_s:g} s")
     if bad_exits:
         problems.append(f"nodes that did not end with 0 on SIGTERM: {', '.join(bad_exits)}")
-    result["problems"] = problems = problems + [f"not to be trusted: {reason}" for reason in healthy(health)]
-    result["met"] = not problems
-    result["on"] = environment()
-    h = result["health"]
-    print(f"\nemulator: late p99 {h['late_ms_p99']:.2f} ms, {h['cpu_share']:.2f} of a core, {h['overruns']} overruns, "
-          f"{h['packets']} packets")
-    for problem in problems:
-        print(f"WRONG: {problem}")
-    print(f"met: {str(result['met']).lower()}")
-    if options.json:
-        write_json(options.json, dict(result, thrown_away=options.thrown_away))
+    print(f"\n{emulator_line(result['health'])}")
+    status = conclude(options, result, problems, health)
     if options.plot and "by_minute" in result:
         for path in plot(options.plot, result):
             print(f"wrote {path}")
-    return exit_status(problems, health)
+    return status
 
 
 def run(browse, options, progress):

@@ -13,8 +13,8 @@ import time
 
 from .node import wait_until
 from .plot import Chart
-from .report import LOCAL, Progress, environment, percentiles, table, write_json
-from .wan import exit_status, healthy, short_health
+from .report import LOCAL, Progress, percentiles, table
+from .wan import conclude, emulator_line, short_health
 from .wan_crowd import FILE_BYTES, FILES, PAGES, PATIENCE_S, shares
 from .wan_stage import Stage, add_stage_arguments, make_pages
 
@@ -94,17 +94,12 @@ def main(options):
     result["restart"] = {"requests": len(again), "failed": sum(a.failed or a.wrong for a in again),
                          "hits": sum(a.source == LOCAL for a in again), "origin_fetches": asked_origin}
     result["health"] = short_health(health)
-    result["problems"] = problems = judge(result, len(warm)) + [f"not to be trusted: {r}" for r in healthy(health)]
-    result["on"] = environment()
     print_result(result)
-    for problem in problems:
-        print(f"WRONG: {problem}")
-    if options.json:
-        write_json(options.json, dict(result, thrown_away=options.thrown_away))
+    status = conclude(options, result, judge(result, len(warm)), health)
     if options.plot:
         for path in plot(options.plot, result, answers, victim, killed_s):
             print(f"wrote {path}")
-    return exit_status(problems, health)
+    return status
 
 
 def was_at(answer, victim, killed_s):
@@ -157,11 +152,10 @@ def print_result(result):
                      f"{part['first_byte_ms_max'] / 1000:.2f}", part["other_address_tried"]])
     print(table(["clients", "requests", "failed", "wrong", "longest wait s", "longest first byte s",
                  "next address tried"], rows))
-    restart, health = result["restart"], result["health"]
+    restart = result["restart"]
     print(f"\n{result['origin_fetches']} origin fetches for {result['objects']} objects; restarted, the node answered "
           f"{restart['hits']} of {restart['requests']} files from its store, the origin saw {restart['origin_fetches']}"
-          f"\nemulator: late p99 {health['late_ms_p99']:.2f} ms, {health['cpu_share']:.2f} of a core, "
-          f"{health['overruns']} overruns")
+          f"\n{emulator_line(result['health'])}")
 
 
 def plot(prefix, result, answers, victim, killed_s):

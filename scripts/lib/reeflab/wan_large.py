@@ -13,8 +13,8 @@ import random
 import re
 
 from .node import wait_until
-from .report import Progress, environment, percentiles, table, write_json
-from .wan import exit_status, healthy, short_health
+from .report import Progress, percentiles, table
+from .wan import conclude, emulator_line, short_health
 from .wan_crowd import fetched_again, summary
 from .wan_stage import File, Stage, add_stage_arguments
 
@@ -102,18 +102,11 @@ def main(options):
               "one_source": options.one_source, "origin_fetches": len(fetches), "objects": len(options.sizes),
               "fetched_again": fetched_again(fetches), "first": wave_summary(*waves[0], options),
               "second": wave_summary(*waves[1], options)}
-    healths = [wave[2] for wave in waves]
-    result["problems"] = problems = judge(result, healths, bad_exits)
-    result["on"] = environment()
     print_result(result)
-    for problem in problems:
-        print(f"WRONG: {problem}")
-    if options.json:
-        write_json(options.json, dict(result, thrown_away=options.thrown_away))
-    return max(exit_status(problems, health) for health in healths)
+    return conclude(options, result, judge(result, bad_exits), *(wave[2] for wave in waves))
 
 
-def judge(result, healths, bad_exits):
+def judge(result, bad_exits):
     """What keeps this run from showing what it is for."""
     problems = []
     if result["origin_fetches"] != result["objects"]:
@@ -131,7 +124,7 @@ def judge(result, healths, bad_exits):
         problems.append(f"{taken} bodies came from several sources though one was allowed")
     if bad_exits:
         problems.append(f"nodes that did not end with 0 on SIGTERM: {', '.join(bad_exits)}")
-    return problems + [f"not to be trusted: {reason}" for health in healths for reason in healthy(health)]
+    return problems
 
 
 def print_result(result):
@@ -147,6 +140,5 @@ def print_result(result):
         print(f"{wave} wave: {did['part_fills']} bodies in parts, from {result[wave]['sources_per_body_in_parts']} "
               f"sources each; {did['parts']} parts, {did['peer_fetches']} fetches from nodes, "
               f"{did['peer_failures']} failed; {did['peer_bytes']} bytes from nodes, {did['origin_bytes']} from the origin")
-    health = result["second"]["health"]
-    print(f"\n{result['origin_fetches']} origin fetches for {result['objects']} objects; emulator: late p99 "
-          f"{health['late_ms_p99']:.2f} ms, {health['cpu_share']:.2f} of a core, {health['overruns']} overruns")
+    print(f"\n{result['origin_fetches']} origin fetches for {result['objects']} objects; "
+          f"{emulator_line(result['second']['health'])}")

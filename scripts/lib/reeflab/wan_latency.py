@@ -11,8 +11,8 @@ one before at the median and at the 96th percentile.
 import pathlib
 
 from .plot import Chart
-from .report import Progress, environment, percentiles, table, write_json
-from .wan import exit_status, healthy, short_health
+from .report import Progress, percentiles, table
+from .wan import conclude, emulator_line, healthy, short_health
 from .wan_browse import BrowseWorld, add_browse_arguments
 from .wan_crowd import FILE_BYTES, FILES, PAGES, parts
 from .wan_dns import CORAL
@@ -72,18 +72,13 @@ def main(options):
     problems += judge(rows)
     result = {"experiment": "latency", "nodes": options.nodes, "metros": browse.metros, "seed": options.seed,
               "minutes": options.minutes, "clients": len(browse.clients), "uplink_kbit": options.uplink_kbit,
-              "one_zone": options.one_zone, "variants": rows, "problems": problems, "met": not problems,
-              "on": environment()}
+              "one_zone": options.one_zone, "variants": rows}
     print_table(rows)
-    for problem in problems:
-        print(f"WRONG: {problem}")
-    print(f"met: {str(result['met']).lower()}")
-    if options.json:
-        write_json(options.json, dict(result, thrown_away=options.thrown_away))
+    status = conclude(options, result, problems, *healths)
     if options.plot:
         for path in plot(options.plot, result, everything):
             print(f"wrote {path}")
-    return max((exit_status(problems, health) for health in healths), default=1)
+    return status
 
 
 def figures(browse, answers):
@@ -122,9 +117,7 @@ def print_table(rows):
     print(table(["variant", "requests", "failed", "p50 ms", "p96 ms", "from 60 s: p50", "p96", "DNS p50", "p96",
                  "own metro", "proxy RTT p50", "CoralCDN p50", "p96"], cells))
     for row in rows:
-        h = row["health"]
-        print(f"emulator, {row['variant']}: late p99 {h['late_ms_p99']:.2f} ms, {h['cpu_share']:.2f} of a core, "
-              f"{h['overruns']} overruns, {h['packets']} packets")
+        print(f"{row['variant']}: {emulator_line(row['health'])}")
 
 
 def plot(prefix, result, everything):

@@ -13,8 +13,8 @@ import subprocess
 import time
 import zlib
 
-from .report import Progress, environment, table, write_json
-from .wan import exit_status, healthy, short_health
+from .report import Progress, table
+from .wan import conclude, short_health
 from .wan_stage import CORALIZED_HOST, File, Stage, add_stage_arguments
 
 IMAGES = 8
@@ -111,15 +111,10 @@ def main(options):
             problems.append(f"the origin sent {file.path} {counts[file.path]} times")
     if client.address in fetched_by:
         problems.append("the browser went to the origin directly")
-    problems += [f"not to be trusted: {reason}" for reason in healthy(health)]
 
     print(table(["object", "bytes", "origin fetches"], [[f.path, len(f.body), counts[f.path]] for f in site]))
     print(f"\n{url}\nopened on {client.name} ({client.region}) in {seconds:.1f} s, the browser's start included; "
           f"picture: {options.screenshot}")
-    for problem in problems:
-        print(f"WRONG: {problem}")
-    if options.json:
-        write_json(options.json, {"experiment": "page", "thrown_away": options.thrown_away, "url": url, "client": client.name, "seconds": round(seconds, 2),
-                                  "objects": len(site), "origin_fetches": sum(counts[f.path] for f in site),
-                                  "problems": problems, "health": short_health(health), "on": environment()})
-    return exit_status(problems, health)
+    figures = {"experiment": "page", "url": url, "client": client.name, "seconds": round(seconds, 2),
+               "objects": len(site), "origin_fetches": sum(counts[f.path] for f in site), "health": short_health(health)}
+    return conclude(options, figures, problems, health)

@@ -4,8 +4,8 @@ import socket
 import struct
 import time
 
-from .report import percentile, table, write_json, environment, Progress
-from .wan import World, exit_status, inside, healthy, short_health
+from .report import percentile, table, Progress
+from .wan import World, conclude, emulator_line, inside, short_health
 
 # Beyond its one-way paths a ping waits for both kernels and two turns of the emulator.
 ERROR_MS_MAX = 1.0       # of the median of a pair's pings
@@ -72,12 +72,7 @@ def check_trace(world, a, b, method):
 
 def main(options):
     problems, health, figures = measure(options)
-    problems += [f"not to be trusted: {reason}" for reason in healthy(health)]
-    for problem in problems:
-        print(f"WRONG: {problem}")
-    if options.json:
-        write_json(options.json, dict(figures, problems=problems, thrown_away=options.thrown_away, on=environment()))
-    return exit_status(problems, health)
+    return conclude(options, figures, problems, health)
 
 
 def measure(options):
@@ -121,8 +116,8 @@ def measure(options):
     if max(hop_errors) > HOP_ERROR_MS_MAX:
         problems.append(f"a hop's round trip is off by {max(hop_errors):.2f} ms (at most {HOP_ERROR_MS_MAX})")
     print(f"\n{len(rows)} pairs; error of the medians: p50 {percentile(errors, 50) or 0:.2f} ms, "
-          f"max {max(errors, default=0):.2f} ms; hops: max {max(hop_errors):.2f} ms; emulator: late p99 "
-          f"{health['late_ms_p99']:.2f} ms, {health['cpu_share']:.3f} of a core, {health['overruns']} overruns")
+          f"max {max(errors, default=0):.2f} ms; hops: max {max(hop_errors):.2f} ms; "
+          f"{emulator_line(short_health(health))}")
     figures = {"experiment": "ping", "pairs": len(rows), "error_ms_p50": percentile(errors, 50),
                "error_ms_max": max(errors, default=None), "hop_error_ms_max": max(hop_errors),
                "health": short_health(health)}

@@ -20,7 +20,7 @@ import subprocess
 
 from .node import Node, NodeError, wait_until
 from .report import source_of
-from .wan import World, WanError, binary, inside
+from .wan import WanError, World, binary, inside
 
 ORIGIN_HOST = "www.origin.example"
 ZONE = "reef.example"

@@ -13,8 +13,8 @@ import subprocess
 
 from . import program
 from .node import NodeError
-from .report import Progress, environment, percentile, table, write_json
-from .wan import World, WanError, binary, exit_status, healthy, short_health
+from .report import Progress, percentile, table
+from .wan import WanError, World, binary, conclude, emulator_line, short_health
 from .wan_places import Place, start
 
 TRACE_PORT = 33434
@@ -159,16 +159,8 @@ def main(options):
         result, wrong, shown = measure(world, options, progress)
         health = world.health()
     result["health"] = short_health(health)
-    result["problems"] = problems = judge(result) + wrong + [f"not to be trusted: {r}" for r in healthy(health)]
-    result["met"] = not problems
-    result["on"] = environment()
     print_result(result, shown)
-    for problem in problems:
-        print(f"WRONG: {problem}")
-    print(f"met: {str(result['met']).lower()}")
-    if options.json:
-        write_json(options.json, dict(result, thrown_away=options.thrown_away))
-    return exit_status(problems, health)
+    return conclude(options, result, judge(result) + wrong, health)
 
 
 def print_result(result, shown):
@@ -185,6 +177,4 @@ def print_result(result, shown):
           f"{100 * FOUND_MIN:g}), {result['lossy_reached']} targets reached")
     if shown:
         print(f"\n{shown}\n")
-    h = result["health"]
-    print(f"emulator: late p99 {h['late_ms_p99']:.2f} ms, {h['cpu_share']:.2f} of a core, {h['overruns']} overruns, "
-          f"{h['packets']} packets")
+    print(emulator_line(result["health"]))

@@ -71,6 +71,26 @@ TEST_CASE("a crowd at many nodes in the same instant costs the origin one fetch 
   for (int i = 0; i < 3; ++i) CHECK(origin.count("/" + std::to_string(i)) == 1);
 }
 
+TEST_CASE("where nobody heard the announcement in time, it is made again with the longest budget, once") {
+  TestOrigin origin;
+  origin.set("/a", {.body = pattern(5000)});
+  IndexTable table;
+  TestNode first(test_options(), 1, &table), second(test_options(), 1, &table);
+  const auto fetch_from_both = [&] {
+    CHECK(fetch(first.port(), origin.port(), "/a").body == pattern(5000));
+    CHECK(fetch(second.port(), origin.port(), "/a").body == pattern(5000));
+    return origin.count("/a");
+  };
+  SUBCASE("heard then: no second fetch from the origin") {
+    table.takes = test_options().peers.index_budget_max;
+    CHECK(fetch_from_both() == 1);
+  }
+  SUBCASE("still not: each fetches alone") {
+    table.takes = test_options().peers.index_budget_max + 1ms;
+    CHECK(fetch_from_both() == 2);
+  }
+}
+
 TEST_CASE("a node that is alone does without the index, and tells whoever comes what it holds") {
   TestOrigin origin;
   for (const char* path : {"/a", "/b"})

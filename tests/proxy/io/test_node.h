@@ -30,7 +30,8 @@ namespace reef::proxy::test {
 // The table that all fake indexes of a test share: values in order of arrival. Any thread.
 class IndexTable {
  public:
-  std::atomic<bool> has_others{true};  // what the indexes say
+  std::atomic<bool> has_others{true};             // what the indexes say
+  std::atomic<Duration> takes{Duration::zero()};  // announcements with a smaller budget are heard by nobody
 
   struct Entry {
     NodeId publisher;
@@ -73,9 +74,13 @@ class FakeIndex final : public dsht::Index {
   ~FakeIndex() override { *alive_ = false; }
   [[nodiscard]] bool has_others() const override { return table_.has_others; }
 
-  void announce(const Key& key, ByteView value, std::chrono::seconds, Duration,
+  void announce(const Key& key, ByteView value, std::chrono::seconds, Duration budget,
                 std::function<void(dsht::Announced)> done) override {
     dsht::Announced answer;
+    if (budget < table_.takes.load()) {
+      answer.end = dsht::WalkEnd::deadline;
+      return tell(std::move(answer), std::move(done));
+    }
     for (const auto& entry : table_.add(key, {self_, {value.begin(), value.end()}, true})) {
       dsht::Value found;
       found.publisher = entry.publisher;
@@ -85,9 +90,7 @@ class FakeIndex final : public dsht::Index {
       answer.earlier.push_back(std::move(found));
     }
     answer.stored = true;
-    static_cast<void>(loop_.post([alive = alive_, done = std::move(done), answer = std::move(answer)] {
-      if (*alive) done(answer);
-    }));
+    tell(std::move(answer), std::move(done));
   }
   void put(const Key& key, ByteView value, std::chrono::seconds, std::function<void(bool)> done) override {
     table_.add(key, {self_, {value.begin(), value.end()}, false});
@@ -99,6 +102,12 @@ class FakeIndex final : public dsht::Index {
   }
 
  private:
+  void tell(dsht::Announced answer, std::function<void(dsht::Announced)> done) {
+    static_cast<void>(loop_.post([alive = alive_, done = std::move(done), answer = std::move(answer)] {
+      if (*alive) done(answer);
+    }));
+  }
+
   EventLoop& loop_;
   IndexTable& table_;
   NodeId self_;
@@ -144,6 +153,7 @@ class TestNode {
     options_.node_name = "node" + std::to_string(++names);
     NodeId self;
     self.bytes[0] = static_cast<std::uint8_t>(names.load());
+    self.bytes[1] = 1;  // none of those that tests make up for publishers
     StoreOptions store_options;
     store_options.directory = directory;
     store_options.disk_bytes_max = 256 << 20;
