@@ -15,6 +15,11 @@ bool is_unserved_meta_type(std::uint16_t qtype) {
          qtype != type::kIxfr;
 }
 
+// Where the answer may hang on where the client is, whatever the zone looks like.
+bool wants_proxies(const Query& query) {
+  return query.qtype == type::kA || query.qtype == type::kAaaa || query.qtype == type::kHttps;
+}
+
 }  // namespace
 
 const char* to_string(Silence silence) {
@@ -131,7 +136,7 @@ void Responder::answer(Reply& reply, const Client& client, const Knowledge& know
   } else {
     Authority::Given given{knowledge.view, knowledge.records, {}, {}};
     int scope_bits = 0;
-    if (zone().options().levels) {
+    if (zone().options().levels || wants_proxies(query)) {
       const IpAddress& address = client.endpoint.address;
       const LocalityOptions& locality = knowledge.verdicts.options();
       given.resolver = look(reply, network_of(address, locality), address, knowledge.verdicts, now);

@@ -70,6 +70,37 @@ bool is_denial(const test::Response& r, unsigned rcode) {
 
 }  // namespace
 
+TEST_CASE("without levels too, a client is led to the nodes near it once these are known") {
+  Server server;
+  const IpAddress near = IpAddress::v4(203, 0, 113, 7);
+  const Prefix network = network_of(kUdp.endpoint.address, {});
+  server.ask({.name = "reef.example", .qtype = 6});
+  CHECK(server.last.wanted_count == 0);  // the zone's SOA is the same for all
+  const auto before = server.ask({.name = "www.x.com.reef.example"});
+  CHECK(before.answer.size() == 2);
+  REQUIRE(server.last.wanted_count == 1);
+  CHECK(server.last.wanted[0].network == network);
+  CHECK(server.last.worth_waiting);
+
+  auto verdict = std::make_shared<Verdict>();
+  verdict->level = 1;
+  verdict->source = Source::route;
+  verdict->proxies = {near, IpAddress::v4(203, 0, 113, 8)};
+  verdict->made = verdict->verified = t0;
+  server.verdicts.set(t0, network, verdict);
+  const auto after = server.ask({.name = "www.x.com.reef.example"});
+  std::set<Raw> addresses;
+  for (const auto& record : after.answer) {
+    CHECK(record.ttl == 30);
+    addresses.insert(record.rdata);
+  }
+  CHECK(addresses == std::set<Raw>{{203, 0, 113, 7}, {203, 0, 113, 8}});
+  CHECK(server.last.wanted_count == 0);
+  // Others are answered as before.
+  const Client other{*Endpoint::parse("192.0.2.200:5353"), Transport::udp};
+  CHECK(server.ask({.name = "www.x.com.reef.example"}, other).answer.front().rdata != Raw{203, 0, 113, 7});
+}
+
 TEST_CASE("every name under the suffix has the addresses of live proxies") {
   Server server;
   for (const char* name :
