@@ -8,141 +8,32 @@
 // The pace is the receiver's: after each small batch the kernel's queue of the socket that is aimed at must
 // be short again, as /proc/net/udp shows it, so that datagrams are handled and not merely dropped. Exits 0
 // when all were sent and the port is still open, 1 when it closed or stalled, 2 on wrong use.
-#include <dirent.h>
 #include <poll.h>
 #include <sys/socket.h>
 
-#include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <cstdint>
 #include <cstdio>
-#include <cstdlib>
 #include <cstring>
 #include <fstream>
-#include <iterator>
 #include <sstream>
 #include <string>
-#include <vector>
 
 #include "base/io/fd.h"
 #include "base/ip.h"
-#include "base/random.h"
+#include "tests/system/blast.h"
 
 using namespace reef;
+using namespace reef::blast;
 
 namespace {
 
-using Datagram = std::vector<char>;
 using Clock = std::chrono::steady_clock;
 
 constexpr std::size_t kBatch = 64;
-constexpr std::size_t kDatagramBytesMax = 1472;       // a full Ethernet frame
 constexpr std::uint64_t kQueuedBytesMax = 64 * 1024;  // well below any socket's receive buffer
 constexpr std::chrono::seconds kStallMax{20};         // the receiver takes nothing for so long: it is dead
-
-[[noreturn]] void usage(const std::string& why) {
-  std::fprintf(stderr, "%s\nusage: reef_blast HOST:PORT COUNT SEED SAMPLES_DIR [--skip BYTES]\n",
-               why.c_str());
-  std::exit(2);
-}
-
-std::uint64_t number(const char* text) {
-  char* end = nullptr;
-  const std::uint64_t value = std::strtoull(text, &end, 10);
-  if (end == text || *end != '\0') usage(std::string("not a number: ") + text);
-  return value;
-}
-
-// In order of their names, so that a seed means the same everywhere.
-std::vector<Datagram> read_samples(const std::string& directory, std::size_t skip) {
-  std::vector<std::string> names;
-  if (DIR* dir = ::opendir(directory.c_str())) {
-    while (const dirent* entry = ::readdir(dir)) {
-      if (entry->d_name[0] != '.') names.emplace_back(entry->d_name);
-    }
-    ::closedir(dir);
-  }
-  std::sort(names.begin(), names.end());
-  std::vector<Datagram> samples;
-  for (const std::string& name : names) {
-    std::ifstream file(directory + "/" + name, std::ios::binary);
-    Datagram sample{std::istreambuf_iterator<char>(file), {}};
-    if (sample.size() <= skip) continue;
-    sample.erase(sample.begin(), sample.begin() + static_cast<std::ptrdiff_t>(skip));
-    sample.resize(std::min(sample.size(), kDatagramBytesMax));
-    samples.push_back(std::move(sample));
-  }
-  if (samples.empty()) usage("no samples in " + directory);
-  return samples;
-}
-
-class Mutator {
- public:
-  Mutator(std::vector<Datagram> samples, std::uint64_t seed) : samples_(std::move(samples)), random_(seed) {}
-
-  Datagram next() {
-    if (random_.below(10) == 0) return noise(random_.below(600));
-    Datagram out = sample();
-    switch (random_.below(6)) {
-      case 0:
-        break;
-      case 1:
-        flip_bits(out);
-        break;
-      case 2:
-        replace_bytes(out);
-        break;
-      case 3:
-        out.resize(random_.below(out.size() + 1));
-        break;
-      case 4:
-        grow(out);
-        break;
-      case 5:
-        splice(out);
-        break;
-    }
-    return out;
-  }
-
- private:
-  const Datagram& sample() { return samples_[random_.below(samples_.size())]; }
-  char byte() { return static_cast<char>(random_()); }
-  Datagram noise(std::size_t size) {
-    Datagram out(size);
-    for (char& c : out) c = byte();
-    return out;
-  }
-  void flip_bits(Datagram& out) {
-    for (std::uint64_t i = 1 + random_.below(8); i > 0; --i) {
-      out[random_.below(out.size())] ^= static_cast<char>(1 << random_.below(8));
-    }
-  }
-  void replace_bytes(Datagram& out) {
-    static constexpr unsigned char kSpecial[] = {0, 1, 0x3f, 0x40, 0x7f, 0x80, 0xc0, 0xff};
-    for (std::uint64_t i = 1 + random_.below(8); i > 0; --i) {
-      out[random_.below(out.size())] =
-          random_.below(2) == 0 ? byte() : static_cast<char>(kSpecial[random_.below(std::size(kSpecial))]);
-    }
-  }
-  void grow(Datagram& out) {
-    const Datagram more = noise(1 + random_.below(200));
-    out.insert(out.begin() + static_cast<std::ptrdiff_t>(random_.below(out.size() + 1)), more.begin(),
-               more.end());
-    out.resize(std::min(out.size(), kDatagramBytesMax));
-  }
-  void splice(Datagram& out) {
-    const Datagram& other = sample();
-    out.resize(random_.below(out.size() + 1));
-    out.insert(out.end(), other.begin() + static_cast<std::ptrdiff_t>(random_.below(other.size() + 1)),
-               other.end());
-    out.resize(std::min(out.size(), kDatagramBytesMax));
-  }
-
-  std::vector<Datagram> samples_;
-  Random random_;
-};
 
 // Bytes waiting in the receive queues of all sockets bound to that port; they are ours to see, being local.
 std::uint64_t queued_bytes(const Endpoint& target) {
@@ -193,7 +84,7 @@ class Blaster {
 
  private:
   bool send_one() {
-    const Datagram datagram = mutator_.next();
+    const Message datagram = mutator_.next();
     while (::send(socket_.get(), datagram.data(), datagram.size(), 0) < 0) {
       if (errno == ECONNREFUSED) {
         std::fprintf(stderr, "the port is closed\n");
@@ -232,25 +123,15 @@ class Blaster {
 }  // namespace
 
 int main(int argc, char** argv) {
-  std::size_t skip = 0;
-  if (argc == 7 && std::strcmp(argv[5], "--skip") == 0) {
-    skip = number(argv[6]);
-  } else if (argc != 5) {
-    usage("wrong arguments");
-  }
-  const auto target = Endpoint::parse(argv[1]);
-  if (!target) usage(target.error().message());
-  if (!target->address.is_loopback()) usage("the target must be a loopback address");
-  const std::uint64_t count = number(argv[2]), seed = number(argv[3]);
-
-  Blaster blaster(*target, Mutator(read_samples(argv[4], skip), seed));
+  const Arguments given = read_arguments(argc, argv);
+  Blaster blaster(given.target, Mutator(given.samples, given.seed));
   const auto begin = Clock::now();
-  const bool alive = blaster.run(count);
+  const bool alive = blaster.run(given.count);
   const double seconds = std::chrono::duration<double>(Clock::now() - begin).count();
   std::printf("datagrams=%llu bytes=%llu answers=%llu seconds=%.2f rate=%.0f/s seed=%llu target=%s\n",
-              static_cast<unsigned long long>(count), static_cast<unsigned long long>(blaster.bytes()),
+              static_cast<unsigned long long>(given.count), static_cast<unsigned long long>(blaster.bytes()),
               static_cast<unsigned long long>(blaster.answers()), seconds,
-              static_cast<double>(count) / seconds, static_cast<unsigned long long>(seed),
+              static_cast<double>(given.count) / seconds, static_cast<unsigned long long>(given.seed),
               alive ? "alive" : "dead");
   return alive ? 0 : 1;
 }

@@ -18,6 +18,7 @@ import asyncio
 import collections
 import json
 import os
+import pathlib
 import random
 import shutil
 import socket
@@ -27,6 +28,9 @@ import sys
 import tempfile
 import threading
 import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "scripts" / "lib"))
+from reeflab import own_network  # noqa: E402
 
 ROOT = "10.0.0.1"
 RESOLVERS = {"unbound": "10.1.0.1", "bind9": "10.1.0.2", "kresd": "10.1.0.3"}
@@ -231,13 +235,13 @@ class Client:
             thread.join()
 
 
-def judge(kind, client, relays, settle, killed_at, check):
+def judge(kind, client, relays, options, killed_at, check):
     source = RESOLVERS[kind]
     results = sorted(client.results)
     before = [r for r in results if r[0] < killed_at - 1]
     failed = [r for r in before if r[2] != 0 or not r[3]]
     check(not failed, f"{kind}: {len(before)} names resolved, {len(failed)} failed")
-    settled = before[0][0] + settle
+    settled = before[0][0] + options.settle
     asked = {name: sum(1 for t, who in relay.queries if who == source and settled <= t < killed_at)
              for name, relay in relays.items()}
     near = sum(count for name, count in asked.items() if name.startswith("near"))
@@ -248,15 +252,16 @@ def judge(kind, client, relays, settle, killed_at, check):
     check(good >= 0.95 * len(answers), f"{kind}: {good} of {len(answers)} answers were near")
     figures = {"asked": asked, "near_share": share, "near_answers": good / len(answers),
                "median_ms": 1000 * sorted(r[1] for r in answers)[len(answers) // 2]}
-    after = [r for r in results if r[0] >= killed_at]
-    if after:
+    if options.after > 0:
+        after = [r for r in results if r[0] >= killed_at]
         wrong = [r for r in after if r[2] not in (0, None)]
         check(not wrong, f"{kind}: {len(wrong)} of {len(after)} answers after the near servers' end were errors")
         last_bad = max((r[0] - killed_at for r in after if r[2] != 0 or not set(r[3]) - NEAR), default=0)
         slowest = max(r[1] for r in after)
         check(last_bad <= ADDRESS_TTL + 10, f"{kind}: the last name without a living address was asked for {last_bad:.1f} s "
                                             f"after it; the slowest took {slowest:.1f} s")
-        figures |= {"after": len(after), "wrong_at": [round(r[0] - killed_at, 1) for r in wrong], "errors": len(wrong), "last_bad_s": last_bad, "slowest_s": slowest}
+        figures |= {"after": len(after), "wrong_at": [round(r[0] - killed_at, 1) for r in wrong],
+                    "errors": len(wrong), "last_bad_s": last_bad, "slowest_s": slowest}
     return figures
 
 
@@ -320,7 +325,7 @@ def run(options, check):
             client.stop.set()
         for thread in threads:
             thread.join()
-        return {client.kind: judge(client.kind, client, relays, options.settle, killed_at, check) for client in clients}
+        return {client.kind: judge(client.kind, client, relays, options, killed_at, check) for client in clients}
     finally:
         for child in children:
             child.terminate()
@@ -349,14 +354,9 @@ def main():
     if missing:
         print(f"SKIPPED: not installed: {', '.join(missing)}")
         return 77
-    if os.environ.get("REEF_IN_NAMESPACE") != "1":
-        unshare = ["unshare", "--net"] if os.geteuid() == 0 else ["unshare", "--map-root-user", "--net"]
-        if subprocess.run([*unshare, "ip", "link", "set", "lo", "up"], capture_output=True, check=False).returncode != 0:
-            print("SKIPPED: no right to make a network namespace")
-            return 77
-        return subprocess.run([*unshare, sys.executable, *sys.argv], check=False,
-                              env=dict(os.environ, REEF_IN_NAMESPACE="1")).returncode
-    subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
+    status = own_network.enter()
+    if status is not None:
+        return status
     failures = []
 
     def check(holds, what):

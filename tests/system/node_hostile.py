@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""A running node under random and mutated datagrams on its RPC and DNS ports, then real resolvers against it.
+"""A running node under random and mutated messages on its RPC and DNS ports, then real resolvers against it.
 
 Afterwards it must still be the same process, answer by DNS and HTTP, and end with exit 0. With a sanitizer build
 (REEF_BUILD_DIR) a finding ends the node and so fails the test.
@@ -42,11 +42,11 @@ def rpc_samples(directory):
     return directory
 
 
-def blast(node, port, count, seed, samples, *flags):
-    command = [str(build_dir("dev") / "tests/system/reef_blast"), f"{ADDRESS}:{port}", str(count), str(seed), str(samples)]
+def blast(node, port, count, seed, samples, *flags, program="reef_blast"):
+    command = [str(build_dir("dev") / "tests/system" / program), f"{ADDRESS}:{port}", str(count), str(seed), str(samples)]
     done = subprocess.run([*command, *flags], capture_output=True, text=True, timeout=60 + count / 2000)
     node.check_alive()
-    check(done.returncode == 0, f"{count} datagrams to port {port}: {done.stdout.strip()} {done.stderr.strip()}")
+    check(done.returncode == 0, f"{count} messages to port {port}: {done.stdout.strip()} {done.stderr.strip()}")
 
 
 def serves(node):
@@ -57,7 +57,7 @@ def serves(node):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--count", type=int, default=100_000, help="datagrams to each port (default %(default)s)")
+    parser.add_argument("--count", type=int, default=100_000, help="messages to each port (default %(default)s)")
     parser.add_argument("--seed", type=int, default=1, help="of the mutations (default %(default)s)")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="reef-hostile-") as name:
@@ -70,8 +70,9 @@ def main():
             counted = node.status()["dsht"]
             check(counted["undecodable"] > 0 and counted["requests"] > 0,
                   f"some were refused ({counted['undecodable']}), some were answered ({counted['requests']})")
-            blast(node, node.dns_port, arguments.count, arguments.seed, ROOT / "tests/fuzz/corpus/dns_fuzz",
-                  "--skip", str(DNS_SELECTOR))
+            for program in ("reef_blast", "reef_blast_streams"):
+                blast(node, node.dns_port, arguments.count, arguments.seed, ROOT / "tests/fuzz/corpus/dns_fuzz",
+                      "--skip", str(DNS_SELECTOR), program=program)
             check(serves(node) and node.is_ready(), "HTTP still answers, and the node is ready")
             resolvers = subprocess.run(
                 [sys.executable, str(pathlib.Path(__file__).with_name("dns_resolvers.py")),
