@@ -51,20 +51,20 @@ std::vector<RouteName> route_names(const probe::TraceResult& trace, const HintOp
     routers.push_back({*hop->address, hops, target_rtt - hop->rtt});
   }
   std::vector<RouteName> out;
-  const auto add = [&out](std::string name, int rank) {
+  const auto add = [&out](std::string name, int rank, Duration beyond) {
     const bool is_known =
         std::any_of(out.begin(), out.end(), [&](const RouteName& known) { return known.name == name; });
-    if (!is_known) out.push_back({std::move(name), rank});
+    if (!is_known) out.push_back({std::move(name), rank, std::max(beyond, Duration::zero())});
   };
   for (const bool is_near : {true, false}) {
     const std::string before = is_near ? std::string(kNear) : std::string();
     const Duration limit = is_near ? options.near : within;
     const int rank = is_near ? 0 : kPlainRank;
     for (const Router& r : routers) {
-      if (r.away <= limit) add(before + to_string(r.address), rank + r.hops);
+      if (r.away <= limit) add(before + to_string(r.address), rank + r.hops, r.away);
     }
     for (const Router& r : routers) {
-      if (r.away <= limit) add(before + prefix_name(r.address), rank + r.hops);
+      if (r.away <= limit) add(before + prefix_name(r.address), rank + r.hops, r.away);
     }
   }
   return out;

@@ -38,6 +38,7 @@ struct HintOptions {
 struct RouteName {
   std::string name;
   int rank = 0;  // hops that its router lies before the target, 1: next to it; plain names: kPlainRank more
+  Duration beyond{};  // by how much the target is further from us than its router
   bool operator==(const RouteName&) const = default;
 };
 [[nodiscard]] std::vector<RouteName> route_names(const probe::TraceResult& trace, const HintOptions& options,

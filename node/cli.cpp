@@ -324,10 +324,11 @@ void print_verdict(const Json& answer) {
   std::vector<std::vector<std::string>> rows;
   for (const Json& near : verdict["near"]) {
     rows.push_back({near["address"].get<std::string>(), near["id"].get<std::string>().substr(0, 12),
-                    near["rank"].dump(), yes_or_no(near["live"]), yes_or_no(near["proxy"]),
-                    yes_or_no(near["dns"])});
+                    near["rank"].dump(), milliseconds(near["away_ms"]), yes_or_no(near["live"]),
+                    yes_or_no(near["proxy"]), yes_or_no(near["dns"])});
   }
-  if (!rows.empty()) print_table({"near it", "id", "rank", "live", "proxy", "dns"}, "<<><<<", rows);
+  if (!rows.empty())
+    print_table({"near it", "id", "rank", "ms away", "live", "proxy", "dns"}, "<<>><<<", rows);
 }
 
 void print_explanation(const Json& answer) {

@@ -314,6 +314,7 @@ void Daemon::turn_guide() {
   hints.insert(hints.end(), hints_.near_names().begin(), hints_.near_names().end());
   guide_->turn({.own = own,
                 .hints = std::move(hints),
+                .last_mile = hints_.last_mile(),
                 .visits = visits,
                 .is_draining = draining_,
                 .is_busy = is_busy()});

@@ -51,6 +51,7 @@ Json near_json(const NearNode& node, const Guide& guide) {
   return {{"id", to_string(contact.id)},
           {"address", to_string(contact.rpc.address)},
           {"rank", node.rank},
+          {"away_ms", ms_or_null(node.away)},
           {"live", guide.is_self(contact) || guide.is_live(contact)},
           {"proxy", guide.is_self(contact) || (reached & dsht::kServiceProxy) != 0},
           {"dns", guide.is_self(contact) || (reached & dsht::kServiceDns) != 0}};

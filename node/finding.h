@@ -18,6 +18,8 @@ enum class FindingSource : std::uint8_t { none, route, prefix, rtt };
 struct NearNode {
   dsht::Contact contact;
   int rank = 0;  // of the hint that named it (dsht::RouteName); 0: it is in the client's own network
+  // Round trip between it and the client, reckoned from ours to both and to the router where they part.
+  std::optional<Duration> away;
   bool operator==(const NearNode&) const = default;
 };
 
@@ -28,7 +30,8 @@ struct Finding {
   // The routers next to it, as a trace showed them; nullopt: none was made. They are where to look for nodes
   // near it without probing it again.
   std::optional<std::vector<dsht::RouteName>> route;
-  std::vector<NearNode> near;  // the nearest first: by rank, then by what their round trips say
+  // The nearest first: of its own network, under a router near it, under one on its way; then by `away`.
+  std::vector<NearNode> near;
 
   bool operator==(const Finding&) const = default;
 };

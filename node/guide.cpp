@@ -13,11 +13,15 @@ namespace {
 constexpr Duration kPingBudget = std::chrono::milliseconds(2500);
 constexpr std::size_t kWritesMax = 1024;  // in one batch
 constexpr double kBusyWeight = 0.1;
-// Fewer are filled up with nodes that were not visited yet.
-constexpr std::size_t kCandidatesMin = 2, kUntriedMax = 8;
+// Fewer proxies are filled up with nodes that were not visited yet.
+constexpr std::ptrdiff_t kProxiesMin = 2;
+constexpr std::size_t kUntriedMax = 8;
 constexpr Duration kUntriedHeardWithin = std::chrono::seconds(60);
 constexpr double kUntriedWeight = 0.01;
-constexpr std::size_t kNearEnough = 2;  // addresses: when one does not answer, there is another
+// Addresses near a client: when one does not answer, there is another. More share the load where they are
+// nearly as near as the nearest.
+constexpr std::size_t kNearEnough = 2;
+constexpr double kAsNear = 1.25;
 
 dnsd::Source source_of(FindingSource source) {
   switch (source) {
@@ -45,6 +49,11 @@ std::vector<dsht::Contact> contacts_of(const Finding& finding) {
   std::vector<dsht::Contact> out;
   for (const NearNode& node : finding.near) out.push_back(node.contact);
   return out;
+}
+
+bool is_as_near(const NearNode& node, const NearNode& nearest) {
+  if (node.rank == 0 || nearest.rank == 0) return node.rank == nearest.rank;
+  return node.away && nearest.away && to_ms(*node.away) <= kAsNear * to_ms(*nearest.away);
 }
 
 void add_once(std::vector<IpAddress>& to, const IpAddress& address) {
@@ -153,7 +162,10 @@ std::vector<dnsd::Candidate> Guide::candidates() const {
     const double weight = (node.contact.services & dsht::kServiceBusy) != 0 ? kBusyWeight : 1;
     out.push_back({node.contact.rpc.address, services, node.level, node.rtt, weight});
   }
-  if (out.size() < kCandidatesMin) {
+  const auto proxies = std::count_if(out.begin(), out.end(), [](const dnsd::Candidate& candidate) {
+    return (candidate.services & dsht::kServiceProxy) != 0;
+  });
+  if (proxies < kProxiesMin) {
     // A young network: whoever is known is better than an answer whose one address may die with its node.
     dsht::NodesQuery query;
     query.count = kUntriedMax;
@@ -166,8 +178,10 @@ std::vector<dnsd::Candidate> Guide::candidates() const {
     }
   }
   if (!is_shown()) return out;
+  // As far as a neighbour with a line like ours would seem: our own line counts for our clients too.
+  const Duration own_rtt = 2 * now_.last_mile.value_or(Duration::zero());
   for (const IpAddress& own : now_.own) {
-    out.push_back({own, dsht::kServiceProxy | dsht::kServiceDns, dsht::kLevels - 1, Duration::zero(),
+    out.push_back({own, dsht::kServiceProxy | dsht::kServiceDns, dsht::kLevels - 1, own_rtt,
                    now_.is_busy ? kBusyWeight : 1});
   }
   return out;
@@ -301,12 +315,11 @@ std::shared_ptr<const dnsd::Verdict> Guide::verdict_of(const StoredVerdict& stor
   out->source = source_of(stored.finding.source);
   out->rtt = stored.finding.rtt;
   out->made = out->verified = loop_.now();
-  // The nearest only; further ones where there are not two of them.
-  int proxy_rank = 0, server_rank = 0;
-  const auto add = [](std::vector<IpAddress>& to, int& last_rank, const NearNode& node,
+  const NearNode *first_proxy = nullptr, *first_server = nullptr;
+  const auto add = [](std::vector<IpAddress>& to, const NearNode*& first, const NearNode& node,
                       std::span<const IpAddress> addresses) {
-    if (to.size() >= kNearEnough && node.rank > last_rank) return;
-    last_rank = node.rank;
+    if (first == nullptr) first = &node;
+    if (to.size() >= kNearEnough && !is_as_near(node, *first)) return;
     for (const IpAddress& address : addresses) add_once(to, address);
   };
   for (const NearNode& node : stored.finding.near) {
@@ -315,8 +328,8 @@ std::shared_ptr<const dnsd::Verdict> Guide::verdict_of(const StoredVerdict& stor
     const dsht::Services services = own ? this->services() : usable(node.contact);
     const std::span<const IpAddress> addresses =
         own ? std::span(std::as_const(now_.own)) : std::span(&node.contact.rpc.address, 1);
-    if ((services & dsht::kServiceProxy) != 0) add(out->proxies, proxy_rank, node, addresses);
-    if ((services & dsht::kServiceDns) != 0) add(out->servers, server_rank, node, addresses);
+    if ((services & dsht::kServiceProxy) != 0) add(out->proxies, first_proxy, node, addresses);
+    if ((services & dsht::kServiceDns) != 0) add(out->servers, first_server, node, addresses);
   }
   return out;
 }

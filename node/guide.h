@@ -72,6 +72,7 @@ class Guide {
   struct Surroundings {
     std::vector<IpAddress> own;
     std::vector<std::string> hints;
+    std::optional<Duration> last_mile;  // round trip to our first public router
     std::uint64_t visits = 0;
     bool is_draining = false;
     bool is_busy = false;

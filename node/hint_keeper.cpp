@@ -82,6 +82,17 @@ void HintKeeper::traced(const probe::TraceResult& result) {
   if (results_.size() > options_.traces) results_.pop_front();
 }
 
+std::optional<Duration> HintKeeper::last_mile() const {
+  std::optional<Duration> out;
+  for (const probe::TraceResult& trace : results_) {
+    const auto first = std::find_if(trace.hops.begin(), trace.hops.end(), [&](const probe::Hop& hop) {
+      return hop.address && dsht::says_where(*hop.address, options_.hints);
+    });
+    if (first != trace.hops.end()) out = out ? std::min(*out, first->rtt) : first->rtt;
+  }
+  return out;
+}
+
 std::optional<std::vector<std::string>> HintKeeper::changed_names(std::span<const IpAddress> own) {
   if (!options_.enabled) return std::nullopt;
   const std::vector<probe::TraceResult> traces(results_.begin(), results_.end());

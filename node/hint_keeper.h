@@ -42,6 +42,9 @@ class HintKeeper {
   // addresses.
   [[nodiscard]] std::optional<std::vector<std::string>> changed_names(std::span<const IpAddress> own);
   [[nodiscard]] const std::vector<std::string>& names() const { return names_; }
+  // The least round trip to the first public router of a way: what our own line costs. nullopt: none is
+  // known.
+  [[nodiscard]] std::optional<Duration> last_mile() const;
   // Those of routers near us, beside them (dsht::near_names()); as they were at that call.
   [[nodiscard]] const std::vector<std::string>& near_names() const { return near_names_; }
 

@@ -44,7 +44,7 @@ void Locator::start(Asked asked) {
   const IpAddress& target = inquiry.asked.target;
   // Addresses that mean something else elsewhere are neither probed nor looked up.
   if (!dsht::says_where(target, options_.hints)) return end(id);
-  std::vector<dsht::RouteName> names = {{dsht::prefix_name(target), 0}};
+  std::vector<dsht::RouteName> names = {{dsht::prefix_name(target), 0, {}}};
   if (inquiry.asked.known) {
     inquiry.is_refresh = true;
     inquiry.finding = std::move(*inquiry.asked.known);
@@ -101,12 +101,20 @@ void Locator::on_found(Id id, const dsht::NodesNear& found) {
   go_on(id, at->second);
 }
 
-// Nearest first: under the most specific hint, then those whose distance from us is most like the client's.
+// From a node, `rtt` from us, to the client. Our ways to both part at the router that named the node, at the
+// latest: from there it is the rest of either.
+std::optional<Duration> Locator::between(const Finding& client, std::optional<Duration> rtt,
+                                         const dsht::RouteName& name) {
+  if (!client.rtt || !rtt) return std::nullopt;
+  const Duration further = *rtt - *client.rtt;
+  return std::max(further + 2 * name.beyond, std::chrono::abs(further));
+}
+
 void Locator::take_near(Inquiry& inquiry, const dsht::NodesNear& found) {
   struct Ranked {
-    int rank;
-    Duration unlike;
-    dsht::Contact contact;
+    int group;
+    Duration order;
+    NearNode node;
     std::optional<Duration> rtt;
   };
   std::vector<Ranked> ranked;
@@ -115,13 +123,15 @@ void Locator::take_near(Inquiry& inquiry, const dsht::NodesNear& found) {
   const bool is_measured = so_far.source == FindingSource::rtt;
   const bool is_bounded = so_far.source == FindingSource::route && so_far.rtt;
   const Duration limit = options_.near_within * (is_bounded ? 2 : 1);
-  const auto add = [&](std::size_t name, const dsht::Contact& contact, std::optional<Duration> rtt) {
-    if (name >= inquiry.names.size()) return;
-    Duration unlike{};
-    if (is_measured || is_bounded) unlike = rtt ? std::chrono::abs(*rtt - *so_far.rtt) : limit;
+  const auto add = [&](std::size_t at, const dsht::Contact& contact, std::optional<Duration> rtt) {
+    if (at >= inquiry.names.size()) return;
+    const dsht::RouteName& name = inquiry.names[at];
     // By the triangle inequality it is at least so far from the client: not near it, whatever the hint says.
-    if (unlike > limit) return;
-    ranked.push_back({inquiry.names[name].rank, unlike, contact, rtt});
+    if ((is_measured || is_bounded) && rtt && std::chrono::abs(*rtt - *so_far.rtt) > limit) return;
+    const bool is_self = self_ && contact.id == self_->id;
+    const auto away = is_self ? so_far.rtt : between(so_far, rtt, name);
+    const int group = name.rank == 0 ? 0 : name.rank < dsht::kPlainRank ? 1 : 2;
+    ranked.push_back({group, away.value_or(Duration::max()), {contact, name.rank, away}, rtt});
   };
   for (std::size_t i = 0; i < found.nodes.size(); ++i)
     add(found.named_by[i], found.nodes[i].contact, found.nodes[i].rtt);
@@ -133,7 +143,7 @@ void Locator::take_near(Inquiry& inquiry, const dsht::NodesNear& found) {
       add(static_cast<std::size_t>(own - inquiry.names.begin()), *self_, Duration::zero());
   }
   std::stable_sort(ranked.begin(), ranked.end(), [](const Ranked& a, const Ranked& b) {
-    return std::tie(a.rank, a.unlike) < std::tie(b.rank, b.unlike);
+    return std::tie(a.group, a.order) < std::tie(b.group, b.order);
   });
   Finding& finding = inquiry.finding;
   const FindingSource source = inquiry.by_route ? FindingSource::route : FindingSource::prefix;
@@ -145,7 +155,7 @@ void Locator::take_near(Inquiry& inquiry, const dsht::NodesNear& found) {
     finding.level = level_within(*finding.rtt);
   }
   for (const Ranked& r : ranked) {
-    if (finding.near.size() < options_.near_max) finding.near.push_back({r.contact, r.rank});
+    if (finding.near.size() < options_.near_max) finding.near.push_back(r.node);
   }
 }
 

@@ -121,6 +121,8 @@ class Locator {
   void start(Asked asked);
   void search(Id id, Inquiry& inquiry, std::vector<dsht::RouteName> names);
   void take_near(Inquiry& inquiry, const dsht::NodesNear& found);
+  [[nodiscard]] static std::optional<Duration> between(const Finding& client, std::optional<Duration> rtt,
+                                                       const dsht::RouteName& name);
   void go_on(Id id, Inquiry& inquiry);
   void tell(Inquiry& inquiry, bool is_final);
   void end(Id id);

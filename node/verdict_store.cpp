@@ -8,9 +8,9 @@ namespace {
 
 using std::chrono::milliseconds;
 
-constexpr std::uint8_t kFormat = 1;
+constexpr std::uint8_t kFormat = 2;
 constexpr std::size_t kKeyBytes = 17;
-constexpr std::size_t kRecordBytesMax = 4096;
+constexpr std::size_t kRecordBytesMax = 8192;
 constexpr std::size_t kRoutesMax = 64, kNearMax = 32;
 constexpr std::size_t kNameBytesMax = 64;  // an IPv6 prefix has 43
 constexpr std::size_t kExpiredPerCall = 64;
@@ -23,6 +23,17 @@ IpAddress get_address(ByteReader& in) {
   std::array<std::uint8_t, 16> bytes{};
   in.copy_to(std::as_writable_bytes(std::span(bytes)));
   return IpAddress::v6(bytes);
+}
+
+void put_duration(ByteWriter& out, std::optional<Duration> duration) {
+  out.u8(duration ? 1 : 0);
+  out.u64(duration ? static_cast<std::uint64_t>(duration->count()) : 0);
+}
+
+std::optional<Duration> get_duration(ByteReader& in) {
+  const bool is_known = in.u8() != 0;
+  const Duration out(static_cast<Duration::rep>(in.u64()));
+  return is_known ? std::optional(out) : std::nullopt;
 }
 
 Bytes key_of(const IpPrefix& client) {
@@ -51,8 +62,7 @@ Bytes encode(const StoredVerdict& verdict) {
   out.u8(kFormat);
   out.u8(finding.level);
   out.u8(static_cast<std::uint8_t>(finding.source));
-  out.u8(finding.rtt ? 1 : 0);
-  out.u64(finding.rtt ? static_cast<std::uint64_t>(finding.rtt->count()) : 0);
+  put_duration(out, finding.rtt);
   put_address(out, verdict.target);
   out.u64(static_cast<std::uint64_t>(verdict.measured.time_since_epoch().count()));
   out.u8(finding.route ? 1 : 0);
@@ -61,6 +71,7 @@ Bytes encode(const StoredVerdict& verdict) {
   for (std::size_t i = 0; i < routes; ++i) {
     const dsht::RouteName& name = (*finding.route)[i];
     out.u8(static_cast<std::uint8_t>(name.rank));
+    out.u64(static_cast<std::uint64_t>(name.beyond.count()));
     out.u8(static_cast<std::uint8_t>(name.name.size()));
     out.bytes(as_bytes(name.name));
   }
@@ -69,6 +80,7 @@ Bytes encode(const StoredVerdict& verdict) {
   for (std::size_t i = 0; i < near; ++i) {
     const dsht::Contact& contact = finding.near[i].contact;
     out.u8(static_cast<std::uint8_t>(finding.near[i].rank));
+    put_duration(out, finding.near[i].away);
     out.bytes(std::as_bytes(std::span(contact.id.bytes)));
     put_address(out, contact.rpc.address);
     out.u16(contact.rpc.port);
@@ -87,9 +99,7 @@ std::optional<StoredVerdict> decode_verdict(ByteView bytes) {
   if (in.u8() != kFormat) return std::nullopt;
   finding.level = in.u8();
   const std::uint8_t source = in.u8();
-  const bool has_rtt = in.u8() != 0;
-  const std::uint64_t rtt = in.u64();
-  if (has_rtt) finding.rtt = Duration(static_cast<Duration::rep>(rtt));
+  finding.rtt = get_duration(in);
   out.target = get_address(in);
   out.measured = WallTime(milliseconds(static_cast<milliseconds::rep>(in.u64())));
   const bool has_route = in.u8() != 0;
@@ -97,14 +107,16 @@ std::optional<StoredVerdict> decode_verdict(ByteView bytes) {
   const std::size_t routes = in.u8();
   for (std::size_t i = 0; i < routes && in.ok(); ++i) {
     const int rank = in.u8();
+    const Duration beyond(static_cast<Duration::rep>(in.u64()));
     const std::size_t length = in.u8();
     if (!has_route || routes > kRoutesMax || length > kNameBytesMax) return std::nullopt;
-    finding.route->push_back({std::string(as_text(in.bytes(length))), rank});
+    finding.route->push_back({std::string(as_text(in.bytes(length))), rank, beyond});
   }
   const std::size_t near = in.u8();
   for (std::size_t i = 0; i < near && in.ok(); ++i) {
     NearNode node;
     node.rank = in.u8();
+    node.away = get_duration(in);
     dsht::Contact& contact = node.contact;
     in.copy_to(std::as_writable_bytes(std::span(contact.id.bytes)));
     contact.rpc.address = get_address(in);

@@ -71,9 +71,9 @@ TEST_CASE("nothing known is no hint") { CHECK(hint_names({}, {}, {}).empty()); }
 
 TEST_CASE("names near a target are the last routers before it, the nearest first, then their prefixes") {
   const auto way = trace_of({"9.1.1.1", "9.2.2.2", "9.3.3.3", "9.3.3.4", "20.0.0.9"});
-  const std::vector<RouteName> two = {{"near 9.3.3.4", 1},         {"near 9.3.3.3", 2},
-                                      {"near 9.3.3.0/24", 1},      {"9.3.3.4", kPlainRank + 1},
-                                      {"9.3.3.3", kPlainRank + 2}, {"9.3.3.0/24", kPlainRank + 1}};
+  const std::vector<RouteName> two = {{"near 9.3.3.4", 1, 1ms},         {"near 9.3.3.3", 2, 2ms},
+                                      {"near 9.3.3.0/24", 1, 1ms},      {"9.3.3.4", kPlainRank + 1, 1ms},
+                                      {"9.3.3.3", kPlainRank + 2, 2ms}, {"9.3.3.0/24", kPlainRank + 1, 1ms}};
   CHECK(route_names(way, {.hops_max = 2, .also = {}}, 20ms) == two);
   CHECK(route_names(way, {}, 20ms).size() == 14);
 }
@@ -84,9 +84,12 @@ TEST_CASE(
   way.hops[1].rtt = 25ms;
   way.hops[2].rtt = 30ms;
   way.hops[3].rtt = 40ms;
-  const std::vector<RouteName> names = {
-      {"near 9.3.3.3", 1},         {"near 9.3.3.0/24", 1},         {"9.3.3.3", kPlainRank + 1},
-      {"9.2.2.2", kPlainRank + 2}, {"9.3.3.0/24", kPlainRank + 1}, {"9.2.2.0/24", kPlainRank + 2}};
+  const std::vector<RouteName> names = {{"near 9.3.3.3", 1, 10ms},
+                                        {"near 9.3.3.0/24", 1, 10ms},
+                                        {"9.3.3.3", kPlainRank + 1, 10ms},
+                                        {"9.2.2.2", kPlainRank + 2, 15ms},
+                                        {"9.3.3.0/24", kPlainRank + 1, 10ms},
+                                        {"9.2.2.0/24", kPlainRank + 2, 15ms}};
   CHECK(route_names(way, {}, 20ms) == names);
 }
 
@@ -94,8 +97,8 @@ TEST_CASE("where the trace ends short of the target, the last that answered is t
   const auto way = trace_of({"9.1.1.1", "", "9.3.3.3"}, probe::TraceEnd::silent);
   const auto names = route_names(way, {}, 20ms);
   REQUIRE(names.size() == 8);
-  CHECK(names[0] == RouteName{"near 9.3.3.3", 1});
-  CHECK(names[1] == RouteName{"near 9.1.1.1", 3});
+  CHECK(names[0] == RouteName{"near 9.3.3.3", 1, 0ms});
+  CHECK(names[1] == RouteName{"near 9.1.1.1", 3, 2ms});
   CHECK(route_names(trace_of({}, probe::TraceEnd::silent), {}, 20ms).empty());
   CHECK(route_names(trace_of({"20.0.0.9"}), {}, 20ms).empty());
   CHECK(route_names(trace_of({"10.0.0.1", "20.0.0.9"}), {}, 20ms).empty());

@@ -28,10 +28,10 @@ std::vector<dsht::Neighbour> contacts(std::uint8_t count) {
   return out;
 }
 
-probe::TraceResult through(const IpAddress& router) {
+probe::TraceResult through(const IpAddress& router, Duration rtt = 1ms) {
   probe::TraceResult out;
   out.end = probe::TraceEnd::silent;
-  out.hops.push_back({.ttl = 1, .address = router, .rtt = 1ms, .inferred = false});
+  out.hops.push_back({.ttl = 1, .address = router, .rtt = rtt, .inferred = false});
   return out;
 }
 probe::TraceResult ended(probe::TraceEnd end) {
@@ -115,6 +115,16 @@ TEST_CASE("names are told when they change, and the latest traces are what count
   CHECK(std::count(names->begin(), names->end(), "9.1.1.1") == 0);
   CHECK(std::count(names->begin(), names->end(), "9.1.4.1") == 1);
   CHECK(keeper.names() == *names);
+}
+
+TEST_CASE("our own line costs what the first public router takes, at its best") {
+  HintKeeper keeper({}, Random(1));
+  CHECK_FALSE(keeper.last_mile().has_value());
+  keeper.traced(through(IpAddress::v4(192, 168, 1, 1), 1ms));
+  CHECK_FALSE(keeper.last_mile().has_value());
+  keeper.traced(through(IpAddress::v4(9, 1, 1, 1), 7ms));
+  keeper.traced(through(IpAddress::v4(9, 1, 2, 1), 6ms));
+  CHECK(keeper.last_mile() == 6ms);
 }
 
 TEST_CASE("switched off it traces nothing and has no names") {

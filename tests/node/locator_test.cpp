@@ -171,11 +171,13 @@ TEST_CASE(
   CHECK(f.searches[1].names == kRouteNames);
   f.searched({{1, 1, 38ms}, {2, 0, 45ms}, {3, 2, 41ms}});
   CHECK(f.is_final());
-  // By the router's distance from the client, whether its address or its prefix named them; then by how alike
-  // their distances from us are.
-  CHECK(f.near() == std::vector{3, 2, 1});
+  // What remains of both ways behind the router that named them: 1 + 2 ms, 4 + 2 ms, 1 + 6 ms.
+  CHECK(f.near() == std::vector{3, 1, 2});
+  CHECK(f.last().near[0].away == 3ms);
+  CHECK(f.last().near[1].away == 6ms);
+  CHECK(f.last().near[2].away == 7ms);
   CHECK(f.last().near[0].rank == 1);
-  CHECK(f.last().near[2].rank == 2);
+  CHECK(f.last().near[1].rank == 2);
   CHECK(f.last().source == FindingSource::rtt);
   CHECK(f.last().level == 1);
 }
@@ -264,6 +266,7 @@ TEST_CASE("we are near a client who stands where we stand") {
   f.traced(trace({{IpAddress::v4(20, 0, 0, 1), 2ms}, {kClient, 4ms}}));
   f.searched({{1, 0, 3ms}, {2, 0, 15ms}});
   CHECK(f.near() == std::vector{1, 99, 2});
+  CHECK(f.last().near[1].away == 4ms);
 }
 
 TEST_CASE("one inquiry a prefix runs at a time, so many at once, and so many wait") {

@@ -22,14 +22,14 @@ StoredVerdict verdict(Duration rtt, WallTime measured = kNow) {
   out.finding.level = 2;
   out.finding.source = FindingSource::rtt;
   out.finding.rtt = rtt;
-  out.finding.route = {{"20.0.0.1", 1}, {"2001:db8::/48", 3}};
+  out.finding.route = {{"20.0.0.1", 1, 2ms}, {"2001:db8::/48", 3, 0ms}};
   dsht::Contact contact;
   contact.id.bytes[3] = 7;
   contact.rpc = {IpAddress::v4(9, 9, 9, 9), 8091};
   contact.http_port = 80;
   contact.dns_port = 53;
   contact.services = 3;
-  out.finding.near = {{contact, 0}, {contact, 3}};
+  out.finding.near = {{contact, 0, std::nullopt}, {contact, 3, 4ms}};
   out.target = IpAddress::v4(20, 0, 0, 53);
   out.measured = measured;
   return out;
@@ -159,7 +159,7 @@ TEST_CASE("records are read strictly: cut, prolonged or of another format they a
   longer.push_back(std::byte{0});
   CHECK(!decode_verdict(longer));
   Bytes other = record;
-  other[0] = std::byte{2};
+  other[0] ^= std::byte{0x80};
   CHECK(!decode_verdict(other));
   other = record;
   other[1] = std::byte{3};  // a level that there is not

@@ -20,7 +20,7 @@ from .wan_near import Nearness, percent
 from .wan_stage import make_pages
 
 VARIANTS = {  # what nodes are told, and whether there are levels
-    "single level": ([], True),
+    "single level": (["--set", "dns.locate=false"], True),
     "multi-level": (["--set", "dns.traces=false"], False),
     "multi-level, traceroute": ([], False),
 }
