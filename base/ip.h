@@ -5,6 +5,7 @@
 #include <sys/socket.h>
 
 #include <array>
+#include <bit>
 #include <compare>
 #include <cstdint>
 #include <functional>
@@ -38,6 +39,11 @@ class IpAddress {
   [[nodiscard]] bool is_global_unicast() const;
 
   auto operator<=>(const IpAddress&) const = default;
+  bool operator==(const IpAddress& other) const {  // two words: quicker than memcmp()
+    using Words = std::array<std::uint64_t, 2>;
+    const auto a = std::bit_cast<Words>(bytes_), b = std::bit_cast<Words>(other.bytes_);
+    return ((a[0] ^ b[0]) | (a[1] ^ b[1])) == 0;
+  }
 
  private:
   explicit IpAddress(const std::array<std::uint8_t, 16>& bytes) : bytes_(bytes) {}

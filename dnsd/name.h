@@ -3,6 +3,7 @@
 
 #include <array>
 #include <cstdint>
+#include <cstring>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -19,7 +20,15 @@ class Name {
   static constexpr std::size_t kBytesMax = 255;
   static constexpr std::size_t kLabelBytesMax = 63;
 
-  Name() = default;  // the root
+  Name() { bytes_[0] = std::byte{0}; }  // the root
+  // Only as many bytes as there are: names are copied for every answer.
+  Name(const Name& other) : size_(other.size_) { std::memcpy(bytes_.data(), other.bytes_.data(), size_); }
+  Name& operator=(const Name& other) {
+    size_ = other.size_;
+    std::memmove(bytes_.data(), other.bytes_.data(), size_);
+    return *this;
+  }
+  ~Name() = default;
 
   // "www.example.com", with or without the trailing dot; "." is the root. Letters, digits, '-' and '_' only:
   // internationalised names come as A-labels.
@@ -54,7 +63,7 @@ class Name {
  private:
   bool append_label(ByteView label);
 
-  std::array<std::byte, kBytesMax> bytes_{};
+  std::array<std::byte, kBytesMax> bytes_;  // of which size_ count
   std::uint8_t size_ = 1;
 };
 

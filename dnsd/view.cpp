@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
+#include <numeric>
 
 #include "base/check.h"
 
@@ -48,7 +50,31 @@ void Pool::add(const IpAddress& address, double share) {
   BASE_CHECK(share > 0);
   if (std::find(addresses_.begin(), addresses_.end(), address) != addresses_.end()) return;
   addresses_.push_back(address);
-  up_to_.push_back((up_to_.empty() ? 0 : up_to_.back()) + share);
+  shares_.push_back(share);
+}
+
+// Walker's alias method (Vose, "A linear algorithm for generating random numbers with a given distribution",
+// IEEE TSE 1991): who has less than an equal share gives the rest of its place to one who has more.
+void Pool::close() {
+  const double sum = std::accumulate(shares_.begin(), shares_.end(), 0.0);
+  const auto count = static_cast<double>(shares_.size());
+  std::vector<double> left;
+  std::vector<std::uint32_t> poor, rich;
+  for (std::uint32_t i = 0; i < shares_.size(); ++i) {
+    left.push_back(shares_[i] * count / sum);
+    (left[i] < 1 ? poor : rich).push_back(i);
+  }
+  places_.assign(shares_.size(), {std::numeric_limits<std::uint32_t>::max(), 0});
+  for (std::uint32_t i = 0; i < places_.size(); ++i) places_[i].other = i;
+  while (!poor.empty() && !rich.empty()) {
+    const std::uint32_t giver = poor.back(), taker = rich.back();
+    poor.pop_back();
+    places_[giver] = {static_cast<std::uint32_t>(left[giver] * 0x1p32), taker};
+    left[taker] -= 1 - left[giver];
+    if (left[taker] >= 1) continue;
+    rich.pop_back();
+    poor.push_back(taker);
+  }
 }
 
 void Pool::draw(std::size_t until, Random& random, Picked& to) const {
@@ -57,10 +83,10 @@ void Pool::draw(std::size_t until, Random& random, Picked& to) const {
   // Where a few have nearly all of the shares, the same ones come again and again; after some draws the rest
   // comes in turn.
   for (std::size_t tries = 4 * until; tries > 0 && to.size() < until; --tries) {
-    const double at = random.unit() * up_to_.back();
-    const auto found = std::upper_bound(up_to_.begin(), up_to_.end(), at);
-    to.add(addresses_[std::min<std::size_t>(static_cast<std::size_t>(found - up_to_.begin()),
-                                            addresses_.size() - 1)]);
+    const std::uint64_t lot = random();
+    const std::size_t at = (lot >> 32) * places_.size() >> 32;
+    const Place& place = places_[at];
+    to.add(addresses_[static_cast<std::uint32_t>(lot) < place.own_part ? at : place.other]);
   }
   for (std::size_t i = 0; i < addresses_.size() && to.size() < until; ++i) to.add(addresses_[i]);
 }
@@ -87,6 +113,11 @@ View::View(std::vector<Candidate> candidates, std::vector<IpAddress> own, std::u
   std::stable_sort(candidates_.begin(), candidates_.end(), nearer);
   fill(Service::proxy, dsht::kServiceProxy);
   fill(Service::dns, dsht::kServiceDns);
+  for (auto& levels : pools_) {
+    for (PerFamily& pools : levels) {
+      for (Pool& pool : pools) pool.close();
+    }
+  }
 }
 
 void View::fill(Service service, dsht::Services bit) {

@@ -41,10 +41,12 @@ class Picked {
   std::size_t size_ = 0;
 };
 
-// Addresses of one service and family, without repetition, each with its share.
+// Addresses of one service and family, without repetition, each with its share. Filled first, then drawn
+// from.
 class Pool {
  public:
   void add(const IpAddress& address, double share);  // share > 0; one that is there already is passed over
+  void close();                                      // after the last add(), before the first draw()
 
   // Draws by share without repetition until `to` has `until` addresses or all of ours.
   void draw(std::size_t until, Random& random, Picked& to) const;
@@ -56,8 +58,14 @@ class Pool {
   [[nodiscard]] bool empty() const { return addresses_.empty(); }
 
  private:
+  // A place for each address, all equally likely: below `own_part` it is that address's, else `other`'s.
+  struct Place {
+    std::uint32_t own_part;  // of 2^32
+    std::uint32_t other;
+  };
   std::vector<IpAddress> addresses_;
-  std::vector<double> up_to_;  // the shares' running sum
+  std::vector<double> shares_;
+  std::vector<Place> places_;
 };
 
 enum class Service : std::uint8_t { proxy, dns };

@@ -49,8 +49,10 @@ struct UdpListener::Batch {
   std::array<mmsghdr, kBatch> received;
   std::array<mmsghdr, kBatch> to_send;
 
+  // Those that the last call filled.
+  std::size_t used = kBatch;
   void prepare() {
-    for (std::size_t i = 0; i < kBatch; ++i) {
+    for (std::size_t i = 0; i < used; ++i) {
       Slot& slot = slots[i];
       slot.in = {slot.query.data(), slot.query.size()};
       received[i] = {};
@@ -93,6 +95,7 @@ void UdpListener::on_readable() {
     // An error here is one that an earlier answer met (ICMP): reading it has cleared it, and the socket lives
     // on.
     const int got = ::recvmmsg(socket_.get(), batch_->received.data(), kBatch, MSG_DONTWAIT, nullptr);
+    batch_->used = got > 0 ? static_cast<std::size_t>(got) : 0;
     if (got <= 0) return;
     const TimePoint now = loop_.now();
     std::size_t count = 0;

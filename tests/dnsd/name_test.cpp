@@ -41,6 +41,27 @@ TEST_CASE("names are compared without regard to the case of ASCII letters (RFC 4
   CHECK_FALSE(read({1, '@', 0})->equals(*read({1, '`', 0})));
 }
 
+TEST_CASE("of any two bytes only a letter's two cases are the same, wherever they stand") {
+  const auto name_of = [](int byte) {
+    std::vector<std::byte> wire(22, static_cast<std::byte>(byte));  // longer than two words
+    wire.front() = std::byte{20};
+    wire.back() = std::byte{0};
+    ByteReader reader(wire);
+    return Name::read(reader).value();
+  };
+  std::vector<Name> names;
+  for (int byte = 0; byte < 256; ++byte) names.push_back(name_of(byte));
+  const auto lower = [](int byte) { return byte >= 'A' && byte <= 'Z' ? byte + 32 : byte; };
+  int wrong = 0;
+  for (int a = 0; a < 256; ++a) {
+    for (int b = 0; b < 256; ++b) {
+      const bool same = names[static_cast<std::size_t>(a)].equals(names[static_cast<std::size_t>(b)]);
+      wrong += same != (lower(a) == lower(b)) ? 1 : 0;
+    }
+  }
+  CHECK(wrong == 0);
+}
+
 TEST_CASE("a name is under another only at a label boundary") {
   const Name zone = *Name::parse("reef.example");
   CHECK(Name::parse("reef.example")->is_under(zone));
