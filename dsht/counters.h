@@ -23,6 +23,7 @@ struct NodeCounters {
   std::array<Counter, 13> requests;  // answered, by MessageType
   Counter forged;                    // records whose signature does not fit
   Counter unproven;                  // contacts whose proof of id does not hold
+  Counter signatures_checked;        // of records
   Counter signatures_exhausted;      // dropped: too many signatures were asked of us
   Counter values_old;                // records that an earlier one had overtaken
   Counter puts_turned_back;          // puts that came by while we were full and loaded

@@ -35,6 +35,7 @@ Record Node::make_record(TimePoint now, const Key& key, ByteView data, std::chro
 }
 
 bool Node::is_authentic(const Key& key, const Record& record) {
+  counters_.signatures_checked.add();
   if (credentials_.verify(record.publisher, signed_bytes(network_, key, record), record.signature))
     return true;
   counters_.forged.add();

@@ -76,6 +76,12 @@ Storage::Outcome Storage::put(TimePoint now, const Key& key, const NodeId& publi
   return insert(now, key, std::move(value));
 }
 
+bool Storage::holds(const Key& key, const Record& record) const {
+  const auto entry = values_.find(key);
+  return entry != values_.end() && std::any_of(entry->second.begin(), entry->second.end(),
+                                               [&](const auto& value) { return value.record == record; });
+}
+
 Storage::Outcome Storage::merge(TimePoint now, const Key& key, const StoredValue& value) {
   if (value.expires <= now || value.record.ttl_seconds == 0) return Outcome::full;
   StoredValue merged = value;

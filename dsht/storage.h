@@ -64,6 +64,8 @@ class Storage {
   [[nodiscard]] bool is_full(TimePoint now, const Key& key, std::chrono::seconds ttl,
                              const NodeId& publisher) const;
   [[nodiscard]] std::size_t count(const Key& key) const;  // of values, over or not
+  // It is held, to the last byte of its signature: it was checked before.
+  [[nodiscard]] bool holds(const Key& key, const Record& record) const;
 
   // All live values, in order of arrival. Valid until the storage changes.
   [[nodiscard]] std::vector<const StoredValue*> live(TimePoint now, const Key& key) const;

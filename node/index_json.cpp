@@ -177,6 +177,7 @@ Json counters_json(const dsht::UdpNode& node) {
           {"token_needed", counters.token_needed.value()},
           {"forged", counters.forged.value()},
           {"unproven", counters.unproven.value()},
+          {"signatures_checked", counters.signatures_checked.value()},
           {"signatures_exhausted", counters.signatures_exhausted.value()},
           {"values_old", counters.values_old.value()},
           {"puts_turned_back", counters.puts_turned_back.value()},

@@ -180,6 +180,30 @@ TEST_CASE("what would need more signatures than the budget has is dropped and co
   CHECK_FALSE(f.ask(a, Store{key, t, a.record(key, 60s)}));
 }
 
+TEST_CASE("what is held already is taken without checking its signature again, and nothing else is") {
+  NodeFixture f;
+  const Key key = id_of(0x56).as<Key>();
+  Peer &a = f.peer(0x99), &publisher = f.peer(3);
+  const std::uint64_t t = f.token(a);
+  const WireValue value = publisher.value(key, 60s);
+  const auto hand_over = [&](const WireValue& what) {
+    return f.asked<Stored>(a, Handover{key, t, {what}}).status;
+  };
+  CHECK(hand_over(value) == StoreStatus::stored);
+  CHECK(f.node.counters().signatures_checked.value() == 1);
+  for (int i = 0; i < 5; ++i) CHECK(hand_over(value) == StoreStatus::stored);
+  CHECK(f.node.counters().signatures_checked.value() == 1);
+  WireValue forged = value;
+  forged.record.ttl_seconds += 1;
+  hand_over(forged);
+  CHECK(f.node.counters().forged.value() == 1);
+  CHECK(f.node.counters().signatures_checked.value() == 2);
+  // Of a publisher itself likewise: a repetition of what came before.
+  const Record own = a.record(key, 60s);
+  for (int i = 0; i < 3; ++i) f.ask(a, Store{key, t, own});
+  CHECK(f.node.counters().signatures_checked.value() == 3);
+}
+
 TEST_CASE("writes without a token spend nothing of the signature budget: anybody can send them") {
   NodeOptions options;
   options.signatures_per_second = 2;

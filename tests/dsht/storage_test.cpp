@@ -141,6 +141,20 @@ TEST_CASE_FIXTURE(Fixture, "a record that comes again does not prolong its own l
   CHECK(storage.live(t0 + 20s, key(1)).empty());
 }
 
+TEST_CASE_FIXTURE(Fixture, "a record is held when all of it is the same") {
+  const Record once = record(5, 60s, false);
+  CHECK_FALSE(storage.holds(key(1), once));
+  storage.put(t0, key(1), node(1), once);
+  CHECK(storage.holds(key(1), once));
+  CHECK_FALSE(storage.holds(key(2), once));
+  Record other = once;
+  other.signature.back() ^= std::byte{1};
+  CHECK_FALSE(storage.holds(key(1), other));
+  other = once;
+  other.ttl_seconds += 1;
+  CHECK_FALSE(storage.holds(key(1), other));
+}
+
 TEST_CASE_FIXTURE(Fixture, "full: M complete values will live at least half as long as the new one") {
   for (std::uint32_t i = 1; i <= 3; ++i) put(i);
   for (std::uint32_t i = 10; i < 20; ++i) announce(i);
