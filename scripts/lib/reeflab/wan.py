@@ -139,11 +139,13 @@ def clean_all():
 class World:
     """One running emulator with its hosts."""
 
-    def __init__(self, *, regions=5, metros=3, hosts=4, seed=1, silent_share=0.0):
+    def __init__(self, *, regions=5, metros=3, hosts=4, seed=1, silent_share=0.0, keep_logs=None):
+        """`keep_logs`: a folder where logs and configurations stay, however it ends."""
         self.flags = ["--regions", regions, "--metros", metros, "--hosts", hosts, "--seed", seed,
                       "--silent-share", silent_share]
         self.children = []
         self.signals = {}
+        self.keep_logs = keep_logs
 
     # --- life
 
@@ -194,6 +196,8 @@ class World:
             signal.signal(number, signal.SIG_IGN)
         with contextlib.suppress(AttributeError, OSError):
             self.control.close()
+        with contextlib.suppress(OSError):
+            self._copy_logs()
         clean(self.state)
         for child in self.children:
             with contextlib.suppress(subprocess.TimeoutExpired):
@@ -201,6 +205,11 @@ class World:
         for number, handler in self.signals.items():
             signal.signal(number, handler)
         self.signals = {}
+
+    def _copy_logs(self):
+        if self.keep_logs:
+            shutil.copytree(self.state, self.keep_logs, dirs_exist_ok=True,
+                            ignore=shutil.ignore_patterns("control", "data-*", "site", "processes", "namespaces"))
 
     # --- commands
 
@@ -287,5 +296,6 @@ def emulator_line(health):
 
 def short_health(health):
     return {"late_ms_p99": health["late_ms_p99"], "cpu_share": health["cpu_share"], "overruns": health["overruns"],
-            "very_late": health["very_late"], "unread": health["unread"], "late_ms_p50": health["late_ms_p50"], "late_ms_max": health["late_ms_max"],
+            "very_late": health["very_late"], "unread": health["unread"],
+            "late_ms_p50": health["late_ms_p50"], "late_ms_max": health["late_ms_max"],
             "packets": health["delivered"], "seconds": health["seconds"]}

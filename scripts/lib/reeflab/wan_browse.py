@@ -2,15 +2,16 @@
 recursive resolvers in each region (unbound, bind9, knot-resolver) and clients 2 to 8 ms from their resolver.
 
 Hosts of a chosen metro, in order: its nodes; in a region's first metro a root and a TLD name server; in the first
-metro of all the origin; two more for servers that an experiment brings; its resolvers, on those of the next that lie nearest to the network; clients, on others.
+metro of all the origin; two more for servers that an experiment brings; its resolvers, on those of the next that lie nearest
+to the network; clients, on others.
 """
 import collections
 import dataclasses
 import time
 
-from .node import stop_all, wait_until
+from .node import stop_all
 from .wan import WanError, World, binary
-from .wan_places import (ALL_METROS, ALL_REGIONS, Place, choose_metros, keep_logs, quick_decisions, settle, start)
+from .wan_places import (ALL_METROS, ALL_REGIONS, Place, choose_metros, quick_decisions, settle, start)
 from .wan_stage import Crowd, Origin
 from .wan_tree import RESOLVERS, TLD, Tree
 
@@ -55,7 +56,8 @@ class BrowseWorld:
         self.options, self.pages, self.uplink = options, pages, uplink
         self.sites = [f"www.site{i}.{TLD}" for i in range(sites)]
         self.per_metro = -(-options.nodes // (options.regions * options.metros))
-        self.world = World(regions=ALL_REGIONS, metros=ALL_METROS, hosts=self.per_metro + 4 + POOL, seed=options.seed)
+        self.world = World(regions=ALL_REGIONS, metros=ALL_METROS, hosts=self.per_metro + 4 + POOL, seed=options.seed,
+                           keep_logs=options.keep_logs)
         self.places, self.runs = [], collections.Counter()
         self._rtt = {}
 
@@ -74,11 +76,7 @@ class BrowseWorld:
         return self
 
     def __exit__(self, *_):
-        try:
-            if self.options.keep_logs:
-                keep_logs(self.world, self.options.keep_logs)
-        finally:
-            self.world.close()
+        self.world.close()
 
     # --- who is where
 
@@ -182,7 +180,8 @@ class BrowseWorld:
             seeds = [word for seed in self.node_hosts[:2] if seed is not host for word in ("--seed", f"{seed.address}:8091")]
             self.places.append(Place(self.world, host, [
                 *zones, *(seeds if i else []), "--set", "proxy.cache.disk_bytes=0", "--resolver",
-                f"{self.resolver_near(host).address}:53", *ttls, *quick_decisions(self.options.decision_s), *flags, *(self.options.node_flag or [])],
+                f"{self.resolver_near(host).address}:53", *ttls, *quick_decisions(self.options.decision_s), *flags,
+                *(self.options.node_flag or [])],
                 data=f"data-{self.runs['nodes']}-{host.name}", proxy_port=HTTP_PORT, dns_port=DNS_PORT))
         start(self.world, self.places)
         progress.update(f"{len(self.places)} nodes are up", force=True)

@@ -18,7 +18,7 @@ from . import program
 from .node import NodeError, stop_all, wait_until
 from .report import Progress, percentiles, table
 from .wan import World, conclude, emulator_line, short_health
-from .wan_places import (ALL_METROS, ALL_REGIONS, LEVELS, NEAR_MS, Place, choose_metros, keep_logs, look, quick_decisions,
+from .wan_places import (ALL_METROS, ALL_REGIONS, LEVELS, NEAR_MS, Place, choose_metros, look, quick_decisions,
                          settle, start)
 
 
@@ -96,7 +96,7 @@ def shown_trace(world, rows, places):
 
 def main(options):
     with World(regions=ALL_REGIONS, metros=ALL_METROS, hosts=-(-options.nodes // (options.regions * options.metros)),
-               seed=options.seed) as world, Progress("clusters") as progress:
+               seed=options.seed, keep_logs=options.keep_logs) as world, Progress("clusters") as progress:
         chosen = choose_metros(world, options.regions, options.metros)
         hosts = [[h for h in world.hosts if h.metro == metro] for metros in chosen.values() for metro in metros]
         # Round robin over the metros, so that neighbours do not join one after the other.
@@ -106,22 +106,18 @@ def main(options):
         seed = ["--seed", f"{order[0].address}:8091"]
         places = [Place(world, host, flags + (seed if i else []) + (options.node_flag or []))
                   for i, host in enumerate(order)]
-        try:
-            world.command("reset")
-            start(world, places)
-            progress.update(f"{len(places)} nodes are up", force=True)
-            wait_until(lambda: all(p.ask("/api/status")["hints"] for p in places), 60, "every node has hints")
-            settled_s, history = settle(places, options, progress)
-            wait_until(lambda: all(p.ask("/api/status")["dsht"]["hinted"] for p in places), 60,
-                       "every node met somebody through its hints")
-            ids, agreements, switches = look(places)
-            hint_rows = hints(world, places)
-            walk_rows = walks(places)
-            shown = shown_trace(world, walk_rows, places)
-            health = world.health()
-        finally:
-            if options.keep_logs:
-                keep_logs(world, options.keep_logs)
+        world.command("reset")
+        start(world, places)
+        progress.update(f"{len(places)} nodes are up", force=True)
+        wait_until(lambda: all(p.ask("/api/status")["hints"] for p in places), 60, "every node has hints")
+        settled_s, history = settle(places, options, progress)
+        wait_until(lambda: all(p.ask("/api/status")["dsht"]["hinted"] for p in places), 60,
+                   "every node met somebody through its hints")
+        ids, agreements, switches = look(places)
+        hint_rows = hints(world, places)
+        walk_rows = walks(places)
+        shown = shown_trace(world, walk_rows, places)
+        health = world.health()
         bad_exits = stop_all([place.node for place in places])
 
     result = {"experiment": "clusters", "nodes": len(places), "metros": chosen, "seed": options.seed,

@@ -103,7 +103,8 @@ def main(options):
 
     result = {"experiment": "flash-crowd", "nodes": options.nodes, "regions": options.regions,
               "uplink_kbit": options.uplink_kbit, "seed": options.seed, "minutes": options.minutes,
-              **summary(answers, fetches, objects), "fetched_again": fetched_again(fetches), "client_ms_parts": parts(answers), "health": short_health(health)}
+              **summary(answers, fetches, objects), "fetched_again": fetched_again(fetches),
+              "client_ms_parts": parts(answers), "health": short_health(health)}
     if direct:
         result["direct_ms"] = percentiles([a.total_ms for a in direct])
         result["direct"] = {"requests": len(direct), "unfinished": sum(a.unfinished for a in direct),

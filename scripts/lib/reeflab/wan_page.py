@@ -9,7 +9,6 @@ import pathlib
 import re
 import shutil
 import struct
-import subprocess
 import time
 import zlib
 

@@ -5,8 +5,6 @@ import contextlib
 import http.client
 import itertools
 import json
-import pathlib
-import shutil
 import time
 import urllib.parse
 
@@ -175,9 +173,3 @@ def settle(places, options, progress):
         if after > options.settle_s:
             return None, history
         time.sleep(POLL_S)
-
-
-def keep_logs(world, folder):
-    pathlib.Path(folder).mkdir(parents=True, exist_ok=True)
-    for log in [*world.state.glob("*.log"), *world.state.glob("*.jsonl")]:
-        shutil.copy(log, folder)

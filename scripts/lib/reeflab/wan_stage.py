@@ -154,6 +154,25 @@ http {{
         wait_until(lambda: not self.receivers(), timeout_s, "the origin has sent all")
 
 
+def unbound_config(folder, host, more):
+    """unbound.conf for a resolver on `host`, with `more` lines of the server's and further clauses."""
+    return f"""
+server:
+  directory: "{folder}"
+  chroot: ""
+  username: ""
+  pidfile: "{folder}/unbound.pid"
+  use-syslog: no
+  logfile: ""
+  do-daemonize: no
+  interface: {host.address}
+  access-control: 0.0.0.0/0 allow
+{more}
+remote-control:
+  control-enable: no
+"""
+
+
 class Resolver:
     """unbound for the clients and nodes of a region: knows the origin's name, asks Reef's nodes for Reef's zone."""
 
@@ -162,28 +181,14 @@ class Resolver:
         self.folder = world.state / f"unbound-{host.name}"
         self.folder.mkdir()
         stubs = "\n".join(f"  stub-addr: {node.address}@{DNS_PORT}" for node in nodes)
-        (self.folder / "unbound.conf").write_text(f"""
-server:
-  directory: "{self.folder}"
-  chroot: ""
-  username: ""
-  pidfile: "{self.folder}/unbound.pid"
-  use-syslog: no
-  logfile: ""
-  do-daemonize: no
-  num-threads: 1
-  interface: {host.address}
-  access-control: 0.0.0.0/0 allow
+        (self.folder / "unbound.conf").write_text(unbound_config(self.folder, host, f"""  num-threads: 1
   do-ip6: no
   module-config: "iterator"
   local-zone: "origin.example." static
   local-data: "{ORIGIN_HOST}. 3600 IN A {origin.address}"
 stub-zone:
   name: "{ZONE}."
-{stubs}
-remote-control:
-  control-enable: no
-""")
+{stubs}"""))
 
     def start(self):
         process = self.world.start(self.host, f"unbound-{self.host.name}",
@@ -291,7 +296,7 @@ class Stage:
         metros = options.regions * options.metros
         self.per_metro = math.ceil(options.nodes / metros)
         self.world = World(regions=options.regions, metros=options.metros, hosts=FIRST_PART + 2 * self.per_metro,
-                           seed=options.seed)
+                           seed=options.seed, keep_logs=options.keep_logs)
         self.nodes = []
         self.runs = collections.Counter()
 
@@ -311,16 +316,7 @@ class Stage:
         return self
 
     def __exit__(self, *_):
-        try:
-            if self.options.keep_logs:
-                self.save_logs()
-        finally:
-            self.world.close()
-
-    def save_logs(self):
-        """Copies the state folder, logs and all, to where --keep-logs says."""
-        shutil.copytree(self.world.state, self.options.keep_logs, dirs_exist_ok=True,
-                        ignore=shutil.ignore_patterns("control", "data-*", "site"))
+        self.world.close()
 
     def _assign(self):
         hosts = collections.defaultdict(dict)  # region -> metro -> hosts

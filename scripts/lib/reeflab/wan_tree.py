@@ -17,7 +17,7 @@ import subprocess
 
 from .node import wait_until
 from .wan import WanError
-from .wan_stage import resolve, unbound_program
+from .wan_stage import resolve, unbound_config, unbound_program
 
 TLD = "example"
 DELEGATION_TTL = 86400   # of what parents say, as in the real root and in large TLDs
@@ -64,7 +64,6 @@ class Server:
         wait_until(lambda: resolve(self.host, self.host.address, self.question), timeout_s, f"{self.name} answers",
                    self.alive)
         return self
-
 
     def stop(self):
         self.process.terminate()
@@ -186,23 +185,9 @@ class Unbound(Server):
         super().__init__(world, host)
         self.write("root.key", tree.anchor + "\n")
         modules = '  module-config: "subnetcache validator iterator"\n  send-client-subnet: 0.0.0.0/0\n' if ecs else ""
-        self.write("unbound.conf", f"""
-server:
-  directory: "{self.folder}"
-  chroot: ""
-  username: ""
-  pidfile: "{self.folder}/unbound.pid"
-  use-syslog: no
-  logfile: ""
-  do-daemonize: no
-  interface: {host.address}
-  access-control: 0.0.0.0/0 allow
-  root-hints: "{tree.hints}"
+        self.write("unbound.conf", unbound_config(self.folder, host, f"""  root-hints: "{tree.hints}"
   trust-anchor-file: "{self.folder}/root.key"
-{modules}
-remote-control:
-  control-enable: no
-""")
+{modules}"""))
 
     def start(self, question):
         return self.launch([unbound_program(), "-d", "-c", self.folder / "unbound.conf"], question)
