@@ -77,8 +77,8 @@ int main(int argc, char** argv) {
 
   auto* dns_remove = dns->add_subcommand("remove", "Takes records back that were set");
   dns_remove->add_option("NAME", dns_name, "The whole name")->required();
-  dns_remove->add_option("--type", options.type, "Only those of this type");
-  dns_remove->add_option("--value", options.value, "Only this one");
+  dns_remove->add_option("TYPE", options.type, "Only those of this type");
+  dns_remove->add_option("VALUE", options.value, "Only this one");
   admin(dns_remove);
   dns_remove->callback(run([&] { return reef::node::dns_remove(options, dns_name); }));
 
