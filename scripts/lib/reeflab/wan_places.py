@@ -82,8 +82,9 @@ def choose_metros(world, regions, metros, each=None):
 def quick_decisions(seconds):
     """Flags for nodes that decide about clusters every few seconds in place of every 5 minutes."""
     return ["--set", "dsht.first_decision=1s", "--set", f"dsht.decision_period={round(1000 * seconds)}ms",
-            # Both in the proportion that they have to the period by default.
-            "--set", f"dsht.refuse_for={round(3 * seconds)}s", "--set", f"dsht.return_after={round(2 * seconds)}s"]
+            # In the proportion that they have to the period by default. Who is far is measured before each decision.
+            "--set", f"dsht.refuse_for={round(3 * seconds)}s", "--set", f"dsht.return_after={round(2 * seconds)}s",
+            "--set", f"dsht.far_ping={max(1, round(0.8 * seconds))}s"]
 
 
 class Place:
