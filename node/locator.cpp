@@ -48,8 +48,9 @@ void Locator::start(Asked asked) {
   if (inquiry.asked.known) {
     inquiry.is_refresh = true;
     inquiry.finding = std::move(*inquiry.asked.known);
-    // Routers under which nobody stood were the wrong ones, perhaps because some did not answer.
-    if (inquiry.finding.near.empty()) inquiry.finding.route.reset();
+    // Routers under which nobody stood may be the wrong ones, as some did not answer; or all who stand there
+    // are gone, and will come back. Traces are few: what the last one showed stays until another shows more.
+    inquiry.may_trace = inquiry.finding.near.empty() || !inquiry.finding.route;
     inquiry.finding.near.clear();
     if (const auto& route = inquiry.finding.route) {
       names.insert(names.end(), route->begin(), route->end());
@@ -161,7 +162,8 @@ void Locator::take_near(Inquiry& inquiry, const dsht::NodesNear& found) {
 
 void Locator::go_on(Id id, Inquiry& inquiry) {
   if (inquiry.pinging || inquiry.searching) return;
-  if (!inquiry.finding.near.empty() || inquiry.finding.route || !options_.traces) return end(id);
+  if (!inquiry.finding.near.empty() || !inquiry.may_trace || !options_.traces) return end(id);
+  inquiry.may_trace = false;
   if (inquiry.finding.source != FindingSource::none) tell(inquiry, false);
   counters_.traces.add();
   actions_.emplace_back(Trace{id, inquiry.asked.target});
@@ -189,7 +191,7 @@ void Locator::on_trace(Id id, const probe::TraceResult& trace) {
     tell(inquiry, false);
   }
   auto names = dsht::route_names(trace, options_.hints, options_.near_within);
-  finding.route = names;
+  if (!names.empty() || !finding.route) finding.route = names;
   if (names.empty()) return end(id);
   inquiry.by_route = true;
   search(id, inquiry, std::move(names));

@@ -84,7 +84,8 @@ class Locator {
   // Somebody in `client` asked; `target`, an address in or for it, may be probed. One inquiry a prefix runs
   // or waits at a time.
   // `known`: an earlier finding whose measurements still hold. Then the nodes near it are looked for again;
-  // it is pinged again only where it seemed far, and traced only where no trace had shown anybody.
+  // it is pinged again only where it seemed far, and traced only where nobody is found under the routers of
+  // the last trace, as nobody was then.
   void request(const IpPrefix& client, const IpAddress& target,
                const std::optional<Finding>& known = std::nullopt);
 
@@ -116,6 +117,7 @@ class Locator {
     bool searching = false;
     bool is_refresh = false;
     bool by_route = false;  // they are routers
+    bool may_trace = true;  // where nobody is found
   };
 
   void start(Asked asked);

@@ -200,7 +200,7 @@ TEST_CASE("what is held already is taken without checking its signature again, a
   CHECK(f.node.counters().signatures_checked.value() == 2);
   // Of a publisher itself likewise: a repetition of what came before.
   const Record own = a.record(key, 60s);
-  for (int i = 0; i < 3; ++i) f.ask(a, Store{key, t, own});
+  for (int i = 0; i < 3; ++i) CHECK(f.ask(a, Store{key, t, own}));
   CHECK(f.node.counters().signatures_checked.value() == 3);
 }
 

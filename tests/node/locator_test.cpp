@@ -365,9 +365,43 @@ TEST_CASE("where a trace had shown nobody, it is made again") {
   Fixture again;
   again.locator.request(kNetwork, kClient, f.last());
   again.take();
-  CHECK(again.searches[0].names == std::vector<std::string>{"20.1.2.0/24"});
   again.searched({});
-  CHECK(again.traces.size() == 1);
+  REQUIRE(again.traces.size() == 1);
+  SUBCASE("it shows other routers: these count from then on") {
+    again.traced(trace({{IpAddress::v4(20, 0, 9, 1), 39ms}, {kClient, 40ms}}));
+    again.searched({{1, 0, 41ms}});
+    CHECK(again.last().route->front().name == "near 20.0.9.1");
+  }
+  SUBCASE("it cannot be made, or shows nothing: the routers of the first stay") {
+    SUBCASE("") { again.traced(trace({}, probe::TraceEnd::over_budget)); }
+    SUBCASE("") { again.traced(trace({}, probe::TraceEnd::silent)); }
+    CHECK(again.is_final());
+    CHECK(again.last().route == f.last().route);
+    CHECK(again.traces.size() == 1);
+  }
+}
+
+TEST_CASE("nodes near a client that all went away are found again when they come back, without a trace") {
+  Fixture f;
+  f.ask();
+  f.pinged(10ms);
+  f.searched({});
+  f.traced(way_to_client());
+  f.searched({{1, 0, 11ms}});
+  const auto refresh = [](const Finding& known, const std::vector<Near>& there) {
+    Fixture again;
+    again.locator.request(kNetwork, kClient, known);
+    again.take();
+    again.searched(there);
+    if (!again.traces.empty()) again.traced(trace({}, probe::TraceEnd::over_budget));
+    REQUIRE(again.is_final());
+    return again.last();
+  };
+  const Finding gone = refresh(refresh(f.last(), {}), {});
+  CHECK(gone.near.empty());
+  const Finding back = refresh(gone, {{1, 1, 11ms}});  // the names: the prefix, then the routers
+  REQUIRE(back.near.size() == 1);
+  CHECK(back.near[0].contact.id == contact(1).id);
 }
 
 TEST_CASE("a finding without a trace gets one when nobody stands under its prefix any more") {
